@@ -1,0 +1,145 @@
+"""Recipes: named compositions of primitives, the registry that lists them, and the spec strings that ask for them."""
+
+from __future__ import annotations
+
+import difflib
+import importlib
+import inspect
+import pkgutil
+import typing
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from functools import cache
+from typing import Any, TypeVar
+
+from chunkwise.errors import UnknownRecipe
+
+Build = TypeVar("Build", bound=Callable[..., Any])
+_registry: dict[str, Recipe] = {}
+
+
+@dataclass(frozen=True, slots=True)
+class Recipe:
+    """A named composition.
+
+    seed: the title of the work whose idea it is; claim: what it should be seen to do; build: the function that makes
+    it from its parameters; check: path of the claim check, from the repository's root.
+    """
+
+    name: str
+    family: str
+    seed: str
+    claim: str
+    build: Callable[..., Any]
+    aliases: tuple[str, ...] = ()
+
+    @property
+    def check(self) -> str:
+        """`tests/claims/test_segment.py::test_cast`: the folder of recipes, then the recipe."""
+        room = self.build.__module__.split(".")[-2]
+        return f"tests/claims/test_{room}.py::test_{self.name.replace('-', '_')}"
+
+    @property
+    def parameters(self) -> dict[str, inspect.Parameter]:
+        """The parameters that a spec may set, in order."""
+        return dict(inspect.signature(self.build).parameters)
+
+    @property
+    def spec(self) -> str:
+        """The recipe with its defaults written out: `recursive:size=512,overlap=0`."""
+        settings = [f"{name}={p.default}" for name, p in self.parameters.items() if p.default is not p.empty]
+        return f"{self.name}:{','.join(settings)}" if settings else self.name
+
+
+def recipe(
+    name: str, *, family: str, seed: str, claim: str, aliases: tuple[str, ...] = ()
+) -> Callable[[Build], Build]:
+    """Register the decorated builder under `name`.
+
+    Raises ValueError at import when the seed's title or the claim is missing, or a name is taken.
+    """
+    if not seed.strip() or not claim.strip():
+        raise ValueError(f"recipe {name!r} needs the title of its seed and its claim")
+
+    def register(build: Build) -> Build:
+        made = Recipe(name, family, seed, claim, build, aliases)
+        for key in (name, *aliases):
+            if key in _registry and _registry[key].build.__qualname__ != build.__qualname__:
+                raise ValueError(f"recipe name {key!r} is taken by {_registry[key].build.__module__}")
+            _registry[key] = made
+        return build
+
+    return register
+
+
+def recipes(family: str | None = None) -> list[Recipe]:
+    """Every recipe, or those of one family, by family and name."""
+    found = {made.name: made for made in _all().values() if family is None or made.family == family}
+    return sorted(found.values(), key=lambda made: (made.family, made.name))
+
+
+def find(name: str, family: str | None = None) -> Recipe:
+    """The recipe of that name or alias; UnknownRecipe, naming the nearest one, when there is none."""
+    known = {key: made for key, made in _all().items() if family is None or made.family == family}
+    if name in known:
+        return known[name]
+    near = difflib.get_close_matches(name, known, 1)
+    where = f"{family} recipe" if family else "recipe"
+    hint = f"did you mean {near[0]!r}?" if near else "`chunkwise recipes` lists them all"
+    raise UnknownRecipe(f"no {where} {name!r}: {hint}")
+
+
+def build(spec: str, family: str | None = None) -> Any:
+    """What the recipe makes when built as the spec string says, such as `recursive:size=512,overlap=0`.
+
+    Values are read by the annotation of the parameter they set. Raises UnknownRecipe for a name or parameter that is
+    not there, or a value that does not fit.
+    """
+    name, _, settings = spec.partition(":")
+    made = find(name.strip(), family)
+    hints = typing.get_type_hints(made.build)
+    chosen: dict[str, Any] = {}
+    for key, value in _settings(spec, settings):
+        if key not in made.parameters:
+            known = ", ".join(made.parameters) or "none"
+            raise UnknownRecipe(f"{made.name} has no parameter {key!r} in {spec!r}; it has {known}")
+        chosen[key] = _value(spec, key, value, hints.get(key, str))
+    return made.build(**chosen)
+
+
+def _settings(spec: str, settings: str) -> Iterator[tuple[str, str]]:
+    for setting in filter(None, (part.strip() for part in settings.split(","))):
+        key, equals, value = setting.partition("=")
+        if not equals:
+            raise UnknownRecipe(f"cannot read {setting!r} in {spec!r}; write name:parameter=value,parameter=value")
+        yield key.strip(), value.strip()
+
+
+def _value(spec: str, key: str, text: str, kind: Any) -> Any:
+    if kind is bool:
+        truth = {"true": True, "yes": True, "1": True, "false": False, "no": False, "0": False}
+        if text.lower() in truth:
+            return truth[text.lower()]
+    elif kind in (int, float):
+        try:
+            return kind(text)
+        except ValueError:
+            pass
+    elif kind is str:
+        return text
+    expected = {bool: "true or false", int: "a whole number", float: "a number"}.get(kind, "set from Python only")
+    raise UnknownRecipe(f"{key}={text} in {spec!r}: {key} is {expected}")
+
+
+def _all() -> dict[str, Recipe]:
+    _load()
+    return _registry
+
+
+@cache
+def _load() -> None:
+    """Import every `recipes` module, wherever it stands; each imports only what defining its recipes needs."""
+    package = importlib.import_module("chunkwise")
+    for module in pkgutil.walk_packages(package.__path__, "chunkwise."):
+        if module.name.endswith(".recipes"):
+            importlib.import_module(module.name)
