@@ -129,10 +129,11 @@ def tokenizer(name: str = DEFAULT) -> Tokenizer:
         from splintr import Tokenizer as Splintr
 
         inner = Splintr.from_pretrained(name)
+        specials = tuple(inner.special_tokens())
 
         def encode(text: str) -> npt.NDArray[np.uint32]:
             # The flat call is the quicker one, but it reads a spelt-out special token as the control token.
-            if "<" in text and any(special in text for special in inner.special_tokens):
+            if "<" in text and any(special in text for special in specials):
                 return np.array(inner.encode_ordinary(text), dtype=np.uint32)
             return np.frombuffer(inner.encode_flat(text), dtype=np.uint32)
 
