@@ -109,13 +109,15 @@ class Candidates:
     """What a retriever offers, as parallel arrays, best first.
 
     ids: int64 [n], positions in the index; scores: float32 [n], descending; costs: int64 [n], tokens; vectors:
-    float32 [n, d] of unit length, or None where the retriever has none.
+    float32 [n, d] of unit length, or None where the retriever has none; aspects: float32 [n, a], how much of the
+    score speaks to each part of the question, or None.
     """
 
     ids: Ints
     scores: Floats
     costs: Ints
     vectors: Floats | None = None
+    aspects: Floats | None = None
 
     def __len__(self) -> int:
         return len(self.ids)

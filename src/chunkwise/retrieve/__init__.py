@@ -1,1 +1,1 @@
-"""retrieve"""
+"""Query to candidates."""
