@@ -125,8 +125,11 @@ def wrap_width(lines: list[Line]) -> int:
     Wrapped text is told by its line ends: the next line's first word would not have fitted.
     """
     lengths, needed = [], []
+    fenced = False
     for line, following in zip(lines, lines[1:], strict=False):
-        if following.mark == "" and line.mark in ("", "item", "quote"):
+        if line.mark == "fence":
+            fenced = not fenced
+        elif not fenced and following.mark == "" and line.mark in ("", "item", "quote"):
             length = len(line.text.rstrip())
             lengths.append(length)
             needed.append(length + 1 + len(following.text.split(None, 1)[0]))
@@ -140,10 +143,13 @@ def wrap_width(lines: list[Line]) -> int:
 
 def _wrapped(line: Line, following: Line, width: int) -> bool:
     """Whether the line end between the two is no more than a blank."""
-    if not width or following.mark not in ("", "quote") or line.text.endswith(("  \n", "\\\n")):
+    if following.mark not in ("", "quote") or line.text.endswith(("  \n", "\\\n")):
         return False
-    length, word = len(line.text.rstrip()), following.text.split(None, 1)[0]
-    return length + 1 + len(word) > width - 4 or (length > width // 2 and word[0].islower())
+    shown, word = line.text.rstrip(), following.text.split(None, 1)[0]
+    if width and len(shown) + 1 + len(word) > width - 4:
+        return True
+    goes_on = word[0].islower() and (shown[-1].isalpha() or shown[-1] in ",-")
+    return goes_on and len(shown) > (width // 2 or 50)
 
 
 def _front_matter(lines: list[Line], draft: Draft) -> int:
@@ -227,15 +233,17 @@ def sentence_ends(text: str) -> Ints:
     size = len(text)
     for found in _SENTENCE_END.finditer(text):
         at, end = found.span()
+        end = text.rfind("\n", at, end) + 1 or end
         if end < size and text[at] in ".…!?":
             if text[at] == "." and _is_abbreviation(text, at):
                 continue
-            if text[end].islower() or text[end] in ",;:)]":
+            after = found.end()
+            if after < size and (text[after].islower() or text[after] in ",;:)]"):
                 small.append(end)
                 continue
         ends.append(end)
     if len(small) > len(ends):  # a text with no capitals
-        ends.extend(end for end in small if text[end].islower())
+        ends.extend(end for end in small if text[end].isalpha())
         ends.sort()
     return np.array(ends, dtype=np.int64)
 

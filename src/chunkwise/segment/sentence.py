@@ -26,7 +26,7 @@ def sentences(text: str, outline: Outline) -> list[Span]:
     ends = ends[_inside(outline.prose, ends)]
     cuts = np.union1d(np.concatenate((outline.starts, outline.steps, ends)), np.array([0, len(text)]))
     cuts = cuts[cuts <= len(text)]
-    walls = set(outline.starts.tolist())
+    walls, steps = set(outline.starts.tolist()), set(outline.steps.tolist())
     kinds = outline.kinds
     blocks = (np.searchsorted(outline.starts, cuts[:-1], side="right") - 1).tolist()
     in_prose = _inside(outline.prose, cuts[1:] - 1, first=True).tolist()
@@ -41,7 +41,7 @@ def sentences(text: str, outline: Outline) -> list[Span]:
             if index:
                 _close(text, start, left, spans, floor, tiny)
             start, tiny, loose, floor = left, small, limit > 0, len(spans)
-        elif right - start <= max(limit if loose and limit else 0, LONGEST if small or tiny else 0):
+        elif right - start <= max(limit if loose else 0, LONGEST if tiny or (small and left not in steps) else 0):
             tiny, loose = tiny and small, loose and limit > 0
         else:
             _close(text, start, left, spans, floor, tiny)

@@ -33,6 +33,7 @@ _DEFINITIONS = frozenset(
 )
 _WRAPPERS = frozenset("decorated_definition export_statement template_declaration".split())
 _LEADS = ("comment", "attribute_item", "decorator")  # endings of the kinds of node that belong to what follows
+_BODIES = ("block", "body", "body_statement", "declaration_list", "statements")
 _STRINGS = frozenset("string string_literal raw_string_literal template_string heredoc_body text_block".split())
 _SMALL = 300  # bytes; statements below are not looked into for a place to cut
 _PARAGRAPH = re.compile(r"\n(?:[ \t]*[#/*;%]*[ \t]*\r?\n)+|\n(?=[ \t#/*]*(?:[-*•+]|\d+[.)]|>>>|:\w+|@\w+)[ \t]?\w)")
@@ -92,7 +93,7 @@ def code_outline(text: str, name: str) -> Outline:
     character = characters(text)
     draft = Draft()
     draft.block(0, "code", ())
-    edges: list[tuple[int, Path]] = []
+    edges: list[tuple[int, bool, int, Path]] = []  # where, whether a definition begins there, order, path
     # (node, path, whether its children may be steps); a walk with its own stack, for trees deeper than Python's
     stack: list[tuple[Node, Path, bool]] = [(parse(text, name).root_node, (), True)]
     while stack:
@@ -132,23 +133,24 @@ def code_outline(text: str, name: str) -> Outline:
                     if named:
                         inside = (*path, named)
                 if named and at >= 0:
-                    edges.append((at, inside))
+                    edges.append((at, True, len(path), inside))
                     if end_row < len(text):
-                        edges.append((_after_line(text, character(child.end_byte)), path))
+                        edges.append((_after_line(text, character(child.end_byte)), False, -len(path), path))
                 if kind in _WRAPPERS and wrapped is not None:
                     child = wrapped
                 inner.append((child, inside, True))
                 continue
-            if at >= 0 and open_ and not (kind in _STRINGS or _is_docstring(child)):
+            body = kind.endswith(_BODIES)
+            if at >= 0 and open_ and not (body or kind in _STRINGS or _is_docstring(child)):
                 draft.steps.append(at)
             if end_row > row:
-                if kind in _STRINGS or (kind == "expression_statement" and _is_docstring(child)):
+                if kind in _STRINGS or _is_docstring(child):
                     draft.prose.append((start, character(child.end_byte)))
                 else:
                     large = child.end_byte - child.start_byte > _SMALL
-                    inner.append((child, path, open_ and (large or kind.endswith(("block", "body", "suite")))))
+                    inner.append((child, path, open_ and (large or body)))
         stack.extend(reversed(inner))
-    for at, path in sorted(edges, key=lambda edge: (edge[0], len(edge[1]))):
+    for at, _, _, path in sorted(edges):
         if at < len(text):
             draft.block(at, "code", path)
     draft.prose = _joined(text, draft.prose)
