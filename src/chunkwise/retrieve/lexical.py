@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from functools import cached_property
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TypeAlias
 
 import numpy as np
 import numpy.typing as npt
@@ -13,6 +13,8 @@ from chunkwise.units import Floats, Ints
 
 if TYPE_CHECKING:
     from chunkwise.store.postings import Postings
+
+Terms: TypeAlias = npt.NDArray[np.uint64]
 
 K1, B = 1.5, 0.75
 
@@ -42,12 +44,16 @@ class Lexical:
             norms.append(norm)
         return norms
 
-    def scores(self, terms: npt.NDArray[np.uint64]) -> Floats:
-        """The BM25 score of each chunk's window at each width for the query's terms; float32 [widths, chunks]."""
+    def scores(self, terms: Terms) -> tuple[Floats, Floats]:
+        """The BM25 score of each chunk's window at each width for the query's terms, and what each term weighs.
+
+        terms: uint64 [t]. Returns float32 [widths, chunks] and the inverse document frequencies, float32 [widths, t].
+        """
         postings, chunks = self.postings, len(self.postings.place)
         reach = max(self.widths)
         scores = np.zeros((len(self.widths), len(postings.lengths)), dtype=np.float32)
-        for term in terms.tolist():
+        weights = np.zeros((len(self.widths), len(terms)), dtype=np.float32)
+        for column, term in enumerate(terms.tolist()):
             places, counts = postings.of_term(term)
             if not len(places):
                 continue
@@ -58,14 +64,27 @@ class Lexical:
                 near, at, size = slice(None), places.astype(np.int64), len(postings.lengths)
             here = np.zeros(size, dtype=np.float32)
             here[at] = counts
-            for row, norm, width in zip(scores, self._norms, self.widths, strict=True):
-                norm = norm[near]
-                count = window_sums(here, width) if width else here
-                score = count / (count + norm)
+            for row, norm, width, weight in zip(scores, self._norms, self.widths, weights, strict=True):
+                score = window_sums(here, width) if width else here.copy()
+                score /= score + norm[near]
                 found = np.count_nonzero(score)
-                score *= np.log1p((chunks - found + 0.5) / (found + 0.5))
+                weight[column] = np.log1p((chunks - found + 0.5) / (found + 0.5))
+                score *= weight[column]
                 row[near] += score
-        return scores[:, postings.place]
+        return scores[:, postings.place], weights
+
+    def parts(self, terms: Terms, weights: Floats, chunks: Ints) -> Floats:
+        """What each term adds to the scores of some chunks; float32 [widths, n, t], summing over t to `scores`."""
+        place = self.postings.place[chunks]
+        parts = np.zeros((len(self.widths), len(chunks), len(terms)), dtype=np.float32)
+        for column, term in enumerate(terms.tolist()):
+            places, counts = self.postings.of_term(term)
+            total = np.concatenate([[0], np.cumsum(counts, dtype=np.int64)])
+            for part, norm, width, weight in zip(parts, self._norms, self.widths, weights, strict=True):
+                first, last = np.searchsorted(places, (place - width, place + width + 1))
+                count = (total[last] - total[first]).astype(np.float32)
+                part[:, column] = weight[column] * count / (count + norm[place])
+        return parts
 
 
 def window_sums(values: npt.NDArray[np.generic], width: int) -> Floats:

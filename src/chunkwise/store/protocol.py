@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from typing import Protocol
@@ -92,8 +92,8 @@ class Store(Protocol):
     def document(self, source: str) -> Document:
         """A document with its text, as it was when it was indexed."""
 
-    def outline(self, source: str) -> tuple[list[str], list[tuple[str, ...]]]:
-        """The kind and the path of each chunk of a document, in order."""
+    def path(self, source: str, ordinal: int) -> tuple[str, ...]:
+        """The headings or the qualified name that a document's chunk stands under."""
 
     def vectors(self, space: str, ids: npt.NDArray[np.void]) -> tuple[Ints, Floats]:
         """Those of `ids` that have a vector in `space`: their indices, ascending, and float32 [found, d]."""

@@ -172,14 +172,13 @@ class SQLiteStore:
             _unpack_lines(lines, unit),
         )  # fmt: skip
 
-    def outline(self, source: str) -> tuple[list[str], list[tuple[str, ...]]]:
-        """The kind and the path of each chunk of a document, in order."""
-        rows = self._db.execute(
-            "SELECT kind, path FROM chunks WHERE document = (SELECT number FROM documents WHERE source = ?)"
-            " ORDER BY ordinal",
-            (source,),
-        ).fetchall()
-        return [kind for kind, _ in rows], [tuple(path.split("\x1f")) if path else () for _, path in rows]
+    def path(self, source: str, ordinal: int) -> tuple[str, ...]:
+        """The headings or the qualified name that a document's chunk stands under."""
+        row = self._db.execute(
+            "SELECT path FROM chunks WHERE document = (SELECT number FROM documents WHERE source = ?) AND ordinal = ?",
+            (source, ordinal),
+        ).fetchone()
+        return tuple(row[0].split("\x1f")) if row and row[0] else ()
 
     def vectors(self, space: str, ids: npt.NDArray[np.void]) -> tuple[Ints, Floats]:
         """Those of `ids` that have a vector in `space`: their indices, ascending, and float32 [found, d]."""
