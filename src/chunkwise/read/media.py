@@ -128,9 +128,9 @@ _binary_extensions = frozenset(
     """.split()  # noqa: SIM905
 )
 
-_magic = (
-    *(b"\x89PNG", b"GIF8", b"\xff\xd8\xff", b"PK\x03\x04", b"\x1f\x8b", b"\x7fELF", b"BZh9", b"\xfd7zXZ\0"),
-    *(b"\x28\xb5\x2f\xfd", b"SQLite format 3\0", b"\xca\xfe\xba\xbe", b"OggS", b"ID3", b"wOF2", b"wOFF"),
+_magic = (  # none that a text could begin with
+    *(b"\x89PNG", b"\xff\xd8\xff", b"PK\x03\x04", b"\x1f\x8b", b"\x7fELF", b"\xfd7zXZ\0", b"\x28\xb5\x2f\xfd"),
+    *(b"SQLite format 3\0", b"\xca\xfe\xba\xbe"),
 )
 _control = bytes({*range(32)} - {7, 8, 9, 10, 11, 12, 13, 27})
 _not_control = bytes({*range(256)} - {*_control})

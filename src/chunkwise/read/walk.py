@@ -1,5 +1,6 @@
 """Which files there are to read below some roots, and which are passed over and why."""
-# ruff: noqa: PTH -- paths are plain strings inside: a Path object for every entry would cost more than the walk.
+# Paths are plain strings inside: a Path object for every entry would cost more than the walk.
+# ruff: noqa: PTH100, PTH110, PTH112, PTH113, PTH114, PTH116, PTH118, PTH120, PTH123
 
 from __future__ import annotations
 
