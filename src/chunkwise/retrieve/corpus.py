@@ -99,7 +99,7 @@ class Corpus:
         """The headings or the qualified name that a chunk stands under."""
         number = self.snapshot.document[chunk]
         ordinal = chunk - int(np.searchsorted(self.snapshot.document, number))
-        return self.store.path(self.snapshot.sources[number], ordinal)
+        return self.store.headings(self.snapshot.sources[number], ordinal)
 
     def around(self, chunks: Ints, width: int) -> Ints:
         """Each chunk's neighbours of the same document up to `width` away, itself included; int64 [n, 2 width + 1].

@@ -17,7 +17,6 @@ WIDTHS = (0, 1, 3, 6)
     family="retrieve",
     seed="Chunkwise's own: evidence at several scales",
     claim="finds evidence that a fixed window misses, because a chunk's surroundings speak for it at every width",
-    aliases=("default",),
 )
 def multiscale(judges: int = 96, near: int = 64, weight: float = 1.0) -> Retriever:
     """Small chunks scored by what their surroundings say at several widths; vectors weigh in for the candidates.

@@ -20,7 +20,6 @@ Selector: TypeAlias = Callable[[Candidates, Budget], Selection]
     family="select",
     seed="A Class of Submodular Functions for Document Summarization",
     claim="covers every part of a question where taking by score alone spends the budget on one of them",
-    aliases=("default",),
 )
 def coverage(scale: float = 600.0, floor: float = 0.2, twin: float = 0.97) -> Selector:
     """Relevance plus new coverage minus redundancy, greedy by gain per token.

@@ -92,7 +92,7 @@ class Store(Protocol):
     def document(self, source: str) -> Document:
         """A document with its text, as it was when it was indexed."""
 
-    def path(self, source: str, ordinal: int) -> tuple[str, ...]:
+    def headings(self, source: str, ordinal: int) -> tuple[str, ...]:
         """The headings or the qualified name that a document's chunk stands under."""
 
     def vectors(self, space: str, ids: npt.NDArray[np.void]) -> tuple[Ints, Floats]:

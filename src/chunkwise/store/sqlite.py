@@ -172,7 +172,7 @@ class SQLiteStore:
             _unpack_lines(lines, unit),
         )  # fmt: skip
 
-    def path(self, source: str, ordinal: int) -> tuple[str, ...]:
+    def headings(self, source: str, ordinal: int) -> tuple[str, ...]:
         """The headings or the qualified name that a document's chunk stands under."""
         row = self._db.execute(
             "SELECT path FROM chunks WHERE document = (SELECT number FROM documents WHERE source = ?) AND ordinal = ?",
