@@ -131,8 +131,7 @@ def pack(
 def _passages(corpus: Corpus, candidates: Candidates, selection: Selection, tokenizer: Tokenizer) -> list[Passage]:
     """The selected chunks in the order they stand, neighbours of one document joined."""
     chosen = candidates.ids[selection.indices]
-    documents = corpus.snapshot.document[chosen]
-    breaks = np.flatnonzero((np.diff(chosen) != 1) | (np.diff(documents) != 0)) + 1
+    breaks = np.flatnonzero(~corpus.neighbours(chosen)) + 1
     return [
         _passage(corpus, run, float(candidates.scores[indices].max()), tokenizer)
         for run, indices in zip(np.split(chosen, breaks), np.split(selection.indices, breaks), strict=True)

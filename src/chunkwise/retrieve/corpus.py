@@ -101,15 +101,10 @@ class Corpus:
         ordinal = chunk - int(np.searchsorted(self.snapshot.document, number))
         return self.store.headings(self.snapshot.sources[number], ordinal)
 
-    def around(self, chunks: Ints, width: int) -> Ints:
-        """Each chunk's neighbours of the same document up to `width` away, itself included; int64 [n, 2 width + 1].
-
-        A neighbour that is not there is -1.
-        """
-        near = chunks[:, None] + np.arange(-width, width + 1)
-        inside = (near >= 0) & (near < len(self))
-        same = self.snapshot.document[np.where(inside, near, 0)] == self.snapshot.document[chunks][:, None]
-        return np.where(inside & same, near, -1)
+    def neighbours(self, chunks: Ints) -> npt.NDArray[np.bool_]:
+        """Whether each of `chunks`, ascending, and the next one adjoin in one document; bool [n - 1]."""
+        documents = self.snapshot.document[chunks]
+        return (np.diff(chunks) == 1) & (np.diff(documents) == 0)
 
     def _query_vector(self, embedder: Embedder, query: str) -> Floats:
         vector: Floats = embedder([query])[0]

@@ -18,7 +18,7 @@ WIDTHS = (0, 1, 3, 6)
     seed="Chunkwise's own: evidence at several scales",
     claim="finds evidence that a fixed window misses, because a chunk's surroundings speak for it at every width",
 )
-def multiscale(judges: int = 96, near: int = 64, weight: float = 1.0) -> Retriever:
+def multiscale(judges: int = 64, near: int = 64, weight: float = 1.5) -> Retriever:
     """Small chunks scored by what their surroundings say at several widths; vectors weigh in for the candidates.
 
     judges: how many of the best are read with contextual vectors; near: how many of the nearest by vector join the
@@ -29,7 +29,7 @@ def multiscale(judges: int = 96, near: int = 64, weight: float = 1.0) -> Retriev
         terms, lexical = corpus.terms(query), corpus.lexical(WIDTHS)
         scales, weights = lexical.scores(terms)
         scores = scaled(scales).sum(axis=0)
-        close, cosines = corpus.nearest(query, near)
+        close, _ = corpus.nearest(query, near)
         chosen = np.union1d(best(scores, k), close)
         parts = lexical.parts(terms, weights, chosen) / _peaks(scales)[:, None, None]
         scores = scores[chosen]
@@ -64,7 +64,7 @@ def bm25() -> Retriever:
     seed="Dense Passage Retrieval for Open-Domain Question Answering",
     claim="finds the chunk that says it in other words",
 )
-def dense(judges: int = 96) -> Retriever:
+def dense(judges: int = 64) -> Retriever:
     """The nearest vectors; where the index is scanned by static ones, the best are ranked by contextual ones."""
 
     def retrieve(corpus: Corpus, query: str, k: int) -> Candidates:
@@ -83,7 +83,7 @@ def dense(judges: int = 96) -> Retriever:
     seed="Reciprocal Rank Fusion outperforms Condorcet and individual Rank Learning Methods",
     claim="ranks what two rankings agree on above what only one of them likes",
 )
-def rrf(k: int = 60, judges: int = 96) -> Retriever:
+def rrf(k: int = 60, judges: int = 64) -> Retriever:
     """BM25 and dense ranks, fused."""
     parts = (bm25(), dense(judges))
 
@@ -103,21 +103,20 @@ def _peaks(scales: Floats) -> Floats:
 def _judged(corpus: Corpus, query: str, chosen: Ints, first: Ints) -> Floats:
     """Cosines of the query with the `first` of the chosen chunks and with their close surroundings, scaled and added.
 
-    The surroundings' vector is the mean over the chunk and its two neighbours. What was not judged gets what the
-    least of the judged got. float32 [chosen].
+    A chunk's surroundings are itself and those of its two neighbours that are judged too: theirs are the only vectors
+    that must be made. What was not judged gets what the least of the judged got. float32 [chosen].
     """
     assert corpus.judge is not None
     if not len(first):
         return np.zeros(len(chosen), dtype=np.float32)
-    around = corpus.around(chosen[first], 1)
-    needed, at = np.unique(around, return_inverse=True)
-    vectors = corpus.judged(needed[needed >= 0])
-    if needed[0] < 0:
-        vectors = np.concatenate([np.zeros_like(vectors[:1]), vectors])
-    window = vectors[at.reshape(around.shape)].sum(axis=1)
+    first = np.sort(first)
+    vectors = corpus.judged(chosen[first])
+    close = corpus.neighbours(chosen[first])[:, None]
+    window = vectors.copy()
+    window[1:] += np.where(close, vectors[:-1], 0)
+    window[:-1] += np.where(close, vectors[1:], 0)
     window /= np.maximum(np.linalg.norm(window, axis=1, keepdims=True), 1e-9)
-    alone = vectors[at.reshape(around.shape)[:, 1]]
-    cosines = scaled(np.stack([alone, window]) @ corpus.query_vector(corpus.judge, query)).sum(axis=0)
+    cosines = scaled(np.stack([vectors, window]) @ corpus.query_vector(corpus.judge, query)).sum(axis=0)
     found = np.full(len(chosen), cosines.min(), dtype=np.float32)
     found[first] = cosines
     return found
