@@ -59,6 +59,7 @@ def test_utf16_without_a_mark(encoding: str) -> None:
     ("text", "encoding"),
     [
         (FRENCH, "cp1252"),
+        ("naïve “quotes” – dash\n", "cp1252"),
         (JAPANESE, "shift-jis"),
         (JAPANESE, "euc-jp"),
         (RUSSIAN, "cp1251"),

@@ -88,8 +88,14 @@ def _damaged_utf8(data: bytes, sample: bytes) -> tuple[str, str] | None:
 def _guessed(data: bytes, sample: bytes) -> tuple[str, str] | None:
     from charset_normalizer import from_bytes
 
-    best = from_bytes(sample, cp_isolation=_legacy, enable_fallback=False).best()
-    return _lenient(data, best.encoding) if best is not None else None
+    matches = from_bytes(sample, cp_isolation=_legacy, enable_fallback=False)
+    best = matches.best()
+    if best is None:
+        return None
+    for match in matches:  # in a short text several fit alike, and the commonest is the likeliest
+        if match.encoding == "cp1252" and (match.chaos, match.coherence) == (best.chaos, best.coherence):
+            best = match
+    return _lenient(data, best.encoding)
 
 
 def _strict(data: bytes, encoding: str) -> tuple[str, str] | None:

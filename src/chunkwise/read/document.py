@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import stat
 from pathlib import Path
 
@@ -12,13 +13,15 @@ from chunkwise.read.media import HEAD, is_binary, of_head, of_name
 from chunkwise.units import Document, LineMap, content_id
 
 
-def read(path: Path, *, source: str | None = None) -> Document:
+def read(path: Path | str, *, source: str | None = None) -> Document:
     """The Document of a file; `source`, which it is cited by, defaults to the absolute path with forward slashes.
 
     Text of any kind and source code is kept to the character, with its line ends; HTML, PDF and notebooks are laid out
     as readable text. Raises ReadError when the file is gone, locked, binary, broken, or changes while it is read.
     """
-    return parse(_content(Path(path)), source if source is not None else source_of(Path(path)))
+    if isinstance(path, str):
+        path = Path(path)
+    return parse(_content(path), source if source is not None else source_of(path))
 
 
 def parse(data: bytes, source: str, media_type: str | None = None) -> Document:
@@ -43,7 +46,8 @@ def parse(data: bytes, source: str, media_type: str | None = None) -> Document:
 
 def source_of(path: Path) -> str:
     """The absolute path with forward slashes, as text: bytes of a name that are not UTF-8 are written `\\xe9`."""
-    return path.absolute().as_posix().encode("utf-8", "surrogateescape").decode("utf-8", "backslashreplace")
+    name = path.absolute().as_posix()
+    return name if name.isascii() else os.fsencode(name).decode("utf-8", "backslashreplace")
 
 
 def _pdf(data: bytes, source: str) -> Reading:

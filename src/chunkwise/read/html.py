@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable, Iterator, Sequence
 from html import unescape
+from itertools import chain
 from typing import TYPE_CHECKING, NamedTuple
 
 from chunkwise.read.layout import Layout, Reading
@@ -69,7 +70,7 @@ class _SourceLines:
     def __init__(self, source: str) -> None:
         self._lines = LineMap.of_text(source)
         self._texts = [
-            (found.start() + len(text) - len(text.lstrip()), _start_of(unescape(text[:200])))
+            (found.start() + len(text) - len(text.lstrip()), _start_of(unescape(text.lstrip()[:200])))
             for found in _token.finditer(source)
             if (text := found["text"] or "") and not text.isspace()
         ]
@@ -77,16 +78,20 @@ class _SourceLines:
 
     def find(self, text: str) -> int:
         """The line where `text`, the next text of the tree that is not blank, begins."""
-        start = _start_of(text[:200])
-        for ahead in range(self._next, min(self._next + _lookahead, len(self._texts))):
-            if self._texts[ahead][1] == start:
-                self._next = ahead + 1
-                return self._lines.at(self._texts[ahead][0])
+        start = _start_of(text)
+        near = self._texts[self._next : self._next + _lookahead]
+        same = (ahead for ahead, (_, text) in enumerate(near) if text == start)
+        # The parser joins texts between which it dropped a tag: then only the first of them is to be found.
+        begins = (ahead for ahead, (_, text) in enumerate(near) if start.startswith(text.rstrip()))
+        for ahead in chain(same, begins):
+            self._next += ahead + 1
+            return self._lines.at(near[ahead][0])
         last = min(self._next, len(self._texts) - 1)
         return self._lines.at(self._texts[last][0]) if self._texts else 1
 
 
 def _start_of(text: str) -> str:
+    """The first characters of a text's first line: enough to know it by."""
     return text.lstrip()[:24].split("\r", 1)[0].split("\n", 1)[0]
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from pathlib import Path, PurePath
+from pathlib import Path
 
 from chunkwise.read.decode import unicode_of
 
@@ -162,7 +162,7 @@ def media_type(path: Path | str) -> str:
 
 def of_name(name: str) -> str | None:
     """The media type that a file's name or extension says, or None where it says nothing."""
-    last = PurePath(name).name.lower()
+    last = name.replace("\\", "/").rpartition("/")[2].lower()
     if last in _by_name:
         return _by_name[last]
     extension = last.rpartition(".")[2] if "." in last else ""

@@ -64,9 +64,10 @@ def _add(layout: Layout, strings: list[str], lines: list[int], fence: str | None
     ticks = "`" * max(3, 1 + max(map(len, re.findall("`+", text)), default=0)) if fence is not None else ""
     if fence is not None:
         layout.add(f"{ticks}{fence}\n", lines[0])
-    for string, line in zip(strings[:-1], lines[:-1], strict=True):
-        layout.add(sound(_ansi.sub("", string)), line)
-    layout.add(sound(_ansi.sub("", strings[-1])).rstrip("\n"), lines[-1])
+    end = max(at for at, string in enumerate(strings) if string.strip("\n"))
+    for at, line in enumerate(lines[: end + 1]):
+        string = sound(_ansi.sub("", strings[at]))
+        layout.add(string if at < end else string.rstrip("\n"), line)
     if fence is not None:
         layout.add(f"\n{ticks}")
 

@@ -5,6 +5,7 @@
 from __future__ import annotations
 
 import os
+import re
 import stat
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
@@ -15,13 +16,14 @@ from chunkwise.errors import UserError
 from chunkwise.read.media import HEAD, is_binary, of_name
 
 if TYPE_CHECKING:
-    from pathspec import GitIgnoreSpec
+    from pathspec.patterns.gitignore.spec import GitIgnoreSpecPattern
 
 MAX_BYTES = 64 * 2**20
 
 _never = frozenset({".git", ".hg", ".svn", ".venv", "node_modules", "__pycache__"})
 _knowledge_base = "chunkwise.sqlite3"
-_Rules: TypeAlias = "tuple[tuple[int, GitIgnoreSpec], ...]"
+_Patterns: TypeAlias = "tuple[GitIgnoreSpecPattern, ...]"
+_Rules: TypeAlias = "tuple[tuple[int, _Patterns], ...]"  # by folder, the innermost first: length of its path, rules
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,7 +75,7 @@ class _Walk:
                 yield from self._file(path, real)
                 continue
             top = os.path.join(os.path.abspath(root), "")
-            extra = ((len(top), _spec(self._exclude)),) if self._exclude else ()
+            extra = ((len(top), _patterns(self._exclude)),) if self._exclude else ()
             yield from self._below(_Folder(path, top, real, _rules_above(top)), extra)
 
     def _below(self, root: _Folder, extra: _Rules) -> Iterator[Path | Skipped]:
@@ -148,12 +150,26 @@ def _is_folder(entry: os.DirEntry[str]) -> bool:
 
 
 def _ignored(absolute: str, rules: _Rules) -> bool:
-    """The innermost `.gitignore` that says anything about a path decides."""
-    for base, spec in rules:
-        verdict = spec.check_file(absolute[base:]).include
-        if verdict is not None:
-            return verdict
+    """The last rule of the innermost `.gitignore` that matches a path decides; folders end with a slash."""
+    for base, patterns in rules:
+        path = absolute[base:]
+        for pattern in reversed(patterns):
+            found = pattern.match_file(path)
+            if found is not None and _is_about(path, found.match):
+                return bool(pattern.include)
     return False
+
+
+def _is_about(path: str, found: re.Match[str]) -> bool:
+    """Whether a rule names the path itself: pathspec's patterns also match all that lies below a folder they name.
+
+    Since ignored folders are never entered, a match from further up was overruled there, and git counts it no more.
+    """
+    mark = found.re.groupindex.get("ps_d")  # the slash after a folder's name
+    whole = path.endswith("/") and found.end() == len(path)
+    if mark is None:
+        return not whole  # `folder/**` is about what is in the folder
+    return found[mark] is None or whole or (path.endswith("/") and found[0] == "/")
 
 
 def _rules_above(top: str) -> _Rules:
@@ -175,23 +191,24 @@ def _rules_in(folder: str) -> _Rules:
         if not os.path.isfile(path):
             return ()
         with open(path, encoding="utf-8-sig", errors="surrogateescape") as file:
-            return ((len(folder), _spec(file.read().splitlines())),)
+            return ((len(folder), _patterns(file.read().splitlines())),)
     except OSError:
         return ()
 
 
-def _spec(patterns: Sequence[str]) -> GitIgnoreSpec:
-    from pathspec import GitIgnoreSpec
+def _patterns(lines: Iterable[str]) -> _Patterns:
     from pathspec.patterns.gitignore import GitIgnorePatternError
     from pathspec.patterns.gitignore.spec import GitIgnoreSpecPattern
 
     made: list[GitIgnoreSpecPattern] = []
-    for pattern in patterns:
+    for line in lines:
         try:
-            made += GitIgnoreSpec.from_lines([pattern]).patterns
+            pattern = GitIgnoreSpecPattern(line)
         except GitIgnorePatternError:  # git, too, passes over a line that is no pattern
             continue
-    return GitIgnoreSpec(made)
+        if pattern.include is not None:  # a comment, a blank line
+            made.append(pattern)
+    return tuple(made)
 
 
 def _cannot(error: OSError) -> str:
