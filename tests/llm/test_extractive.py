@@ -166,3 +166,9 @@ def test_quotes_are_the_text_at_their_span(question: str, texts: list[str], sour
 
 def test_a_megabyte_on_one_line() -> None:
     assert extractive("needle", [passage("hay " * 250_000 + "needle")]).quotes[0].text.endswith("needle")
+
+
+def test_a_long_word_is_found_as_the_start_of_a_compound() -> None:
+    given = [passage("Call it threadsafe and be done. Birds sing."), passage(SPIDERS)]
+    assert extractive("thread?", given).text == "Call it threadsafe and be done. [1]"
+    assert not extractive("be bird sin?", given).found

@@ -11,7 +11,7 @@ import math
 import re
 import textwrap
 from collections import Counter
-from collections.abc import Callable, Sequence, Set
+from collections.abc import Callable, Iterable, Sequence, Set
 from dataclasses import dataclass
 from typing import TypeAlias
 
@@ -29,6 +29,7 @@ BESIDE, AROUND = 0.6, 0.4  # what a word counts for in a neighbouring piece, and
 TRUST = 0.1  # what the retriever's score counts for, relative to the best passage's
 CLOSE = 0.5  # what a similarity counts for
 ALIKE = 0.6  # a similarity that makes an answer, whatever the words
+STEM = 5  # characters of a term that counts as the start of a longer one
 WORTH = {"sentence": 1.0, "definition": 1.25, "comment": 1.0, "statement": 0.6, "lead": 0.0}
 
 
@@ -97,8 +98,8 @@ def extractive(
     if not asked or not found:
         return Extract(())
     texts = [passages[number - 1].text[slice(*piece.span)] for number, piece in found]
-    terms = [asked.keys() & set(analyse(text)) for text in texts]
-    around = [asked.keys() & set(analyse(" ".join((p.source, *p.path, p.text)))) for p in passages]
+    terms = [_present(asked, analyse(text)) for text in texts]
+    around = [_present(asked, analyse(" ".join((p.source, *p.path, p.text)))) for p in passages]
     coverage = _coverage(asked.keys(), [number for number, _ in found], terms, around)
     alike = similarity(question, texts).tolist() if similarity else [0.0] * len(texts)
     best_passage = max((passage.score for passage in passages), default=0.0)
@@ -112,6 +113,12 @@ def extractive(
     rank = {number: place for place, number in enumerate(dict.fromkeys(found[at][0] for at in kept))}
     kept.sort(key=lambda at: (rank[found[at][0]], at))
     return Extract(tuple(_quote(passages[found[at][0] - 1], *found[at], scores[at]) for at in kept))
+
+
+def _present(asked: Iterable[str], terms: Sequence[str]) -> set[str]:
+    """Which of the terms asked for are there; a long one also as the start of another, `thread` in `threadsafe`."""
+    there = f" {' '.join(terms)} "
+    return {term for term in asked if (f" {term}" if len(term) >= STEM else f" {term} ") in there}
 
 
 def _coverage(
