@@ -13,6 +13,7 @@ import numpy as np
 from chunkwise.embed.fingerprint import sha256
 from chunkwise.embed.unit import unit_rows
 from chunkwise.engine.encoder import Backend, Encoder
+from chunkwise.engine.threads import spread
 from chunkwise.errors import ModelError
 from chunkwise.units import Floats, Ints
 
@@ -45,6 +46,7 @@ class ContextualEmbedder:
             )
         _refuse_other_modules(folder)
         self._first_token = _pools_first_token(folder)
+        self._spread = spread if backend == "numpy" else lambda work, items: list(map(work, items))
         self._encoder = Encoder.load(folder, backend, _device() if backend == "torch" else "cpu")
         settings = _settings(folder / "sentence_bert_config.json")
         self._lower = bool(settings.get("do_lower_case"))
@@ -58,8 +60,11 @@ class ContextualEmbedder:
         """Unit vectors float32 [n, dim], one for each text, whatever the batch; texts are cut at the model's length."""
         vectors = np.empty((len(texts), self.dim), dtype=np.float32)
         tokens = self._tokens(texts)
-        for batch in _batches([len(ids) for ids in tokens]):
+
+        def embed(batch: Ints) -> None:
             vectors[batch] = self._pooled([tokens[i] for i in batch])
+
+        self._spread(embed, list(_batches([len(ids) for ids in tokens])))
         return unit_rows(vectors)
 
     def _tokens(self, texts: Sequence[str]) -> list[list[int]]:
@@ -96,10 +101,10 @@ def minilm(backend: Backend = "numpy", expected: str = MINILM_SHA256) -> Context
     return ContextualEmbedder(folder, label="minilm", expected=expected, backend=backend)
 
 
-def _batches(lengths: list[int], most: int = 1024, few: int = 256) -> Iterator[Ints]:
+def _batches(lengths: list[int], most: int = 512, few: int = 256) -> Iterator[Ints]:
     """Indices into `lengths`, the longest first, in batches of alike lengths: at most `most` tokens with padding.
 
-    A batch with fewer than `few` tokens goes on whatever the lengths, since the encoder runs well below its speed on it.
+    A batch of fewer than `few` tokens goes on whatever the lengths, since matrix products so small run below full speed.
     """
     order = np.argsort(np.negative(lengths), kind="stable")
     start = 0
