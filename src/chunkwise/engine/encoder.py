@@ -22,10 +22,11 @@ Observe: TypeAlias = Callable[[int, str, Array], None]
 class Encoder:
     """Token ids to hidden states, as BERT computes them (Devlin et al. 2019), post-norm with absolute positions.
 
-    Made by `Encoder.load`. layers, heads, width (of a state) and positions (the longest input) are the model's own.
+    Made by `Encoder.load`. backend, layers, heads, width (of a state) and positions (the longest input) are the model's own.
     """
 
     def __init__(self, config: dict[str, Any], weights: dict[str, Array], operations: Operations) -> None:
+        self.backend: Backend = operations.backend
         self.layers: int = config["num_hidden_layers"]
         self.heads: int = config["num_attention_heads"]
         self.width: int = config["hidden_size"]
@@ -117,6 +118,8 @@ class Encoder:
 class Operations(Protocol):
     """The few steps that each backend does in its own fastest way; each may overwrite its first argument."""
 
+    backend: Backend
+
     def array(self, array: Array) -> Array:
         """The array as the backend's own."""
 
@@ -152,6 +155,7 @@ class OnNumpy:
             strict=True,
         )
     )
+    backend: Backend = "numpy"
     _ROWS = 256  # enough for matmul to run at its full speed
     _ELEMENTS = 16384  # two work arrays of 64 KB stay in a core's own cache
 
@@ -230,6 +234,8 @@ class OnNumpy:
 
 class OnTorch:
     """Torch: nothing in place, so that gradients flow and hooks see whole arrays."""
+
+    backend: Backend = "torch"
 
     def __init__(self, device: str) -> None:
         try:
