@@ -69,7 +69,9 @@ def main() -> None:
     arrays = {
         # Piece 0 stands for the unknown and weighs nothing.
         "pieces": np.frombuffer("\n".join(["[UNK]", *pieces]).encode(), np.uint8),
-        "vectors": np.vstack([np.zeros((1, DIMENSIONS // 2)), levels[:, ::2] | (levels[:, 1::2] << 4)]).astype(np.uint8),
+        "vectors": np.vstack([np.zeros((1, DIMENSIONS // 2)), levels[:, ::2] | (levels[:, 1::2] << 4)]).astype(
+            np.uint8
+        ),
         "scales": (step / 2).astype(np.float32),
         "weights": np.concatenate([[0], weights]).astype(np.float32),
     }

@@ -121,7 +121,9 @@ class EndpointEmbedder:
             rows = {int(item.get("index", at)): item["embedding"] for at, item in enumerate(answer["data"])}
             vectors = np.array([rows[index] for index in range(count)], dtype=np.float32)
         except (AttributeError, KeyError, TypeError, ValueError) as error:
-            raise self._error(f"did not answer with one vector for each of {count} texts: {str(answer)[:200]}") from error
+            raise self._error(
+                f"did not answer with one vector for each of {count} texts: {str(answer)[:200]}"
+            ) from error
         if len(rows) != count or vectors.ndim != 2 or not vectors.shape[1] or not np.isfinite(vectors).all():
             raise self._error(f"did not answer with one finite vector for each of {count} texts: {str(answer)[:200]}")
         return vectors

@@ -30,6 +30,7 @@ class StaticEmbedder:
     Raises ModelError when the file is no such table.
     """
 
+    _BLOCK = 64  # texts at a time, few enough that their words' vectors stay in a core's own cache
     _MOST_WORDS = 50_000  # kept between calls, 38 MB
 
     def __init__(self, path: str | Path = TABLE) -> None:
@@ -52,12 +53,12 @@ class StaticEmbedder:
     def __call__(self, texts: Sequence[str]) -> Floats:
         """Unit vectors float32 [n, dim], one for each text; a text without a known piece gets the last axis."""
         found = np.zeros((len(texts), self.dim), np.float32)
-        for start in range(0, len(texts), 256):  # few enough that the words' vectors stay in cache
-            words = [_WORDS.findall(text) for text in texts[start : start + 256]]
+        for start in range(0, len(texts), self._BLOCK):
+            words = [_WORDS.findall(text) for text in texts[start : start + self._BLOCK]]
             lengths = np.fromiter(map(len, words), np.int64, len(words))
             with self._learning:
                 rows = self._rows(list(chain.from_iterable(words)))
-                found[start : start + 256] = _sums(self._known[rows], lengths)
+                found[start : start + self._BLOCK] = _sums(self._known[rows], lengths)
         return unit_rows(found)
 
     def _rows(self, words: list[str]) -> Ints:

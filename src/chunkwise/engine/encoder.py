@@ -277,6 +277,8 @@ def _config(path: Path) -> dict[str, Any]:
         raise ModelError(f"no model in {path.parent}: cannot read {path.name} ({error.strerror})") from error
     except ValueError as error:
         raise ModelError(f"{path} is not JSON: {error}") from error
+    if not isinstance(config, dict):
+        raise ModelError(f"{path} holds no JSON object")
     needed = (
         *("model_type", "hidden_size", "num_hidden_layers", "num_attention_heads", "intermediate_size"),
         *("max_position_embeddings", "type_vocab_size", "vocab_size", "layer_norm_eps", "hidden_act"),
@@ -288,7 +290,11 @@ def _config(path: Path) -> dict[str, Any]:
     for field, value in only.items():
         if config.get(field, value) != value:
             raise ModelError(f"{path}: {field} {config[field]!r} cannot be run here, only {value!r}")
-    return dict(config)
+    if config["hidden_size"] % config["num_attention_heads"]:
+        raise ModelError(
+            f"{path}: {config['hidden_size']} wide states do not split into {config['num_attention_heads']} heads"
+        )
+    return config
 
 
 def _shapes(config: dict[str, Any]) -> dict[str, tuple[int, ...]]:
