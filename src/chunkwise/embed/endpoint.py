@@ -60,10 +60,10 @@ class EndpointEmbedder:
     @cached_property
     def dim(self) -> int:
         """Dimensions of a vector, asked of the endpoint at the first need."""
-        return self(["dimensions"]).shape[1]
+        return int(self(["dimensions"]).shape[1])
 
     def __call__(self, texts: Sequence[str]) -> Floats:
-        """Unit vectors float32 [n, dim]. Raises EndpointError, with the endpoint's own words, when it does not answer."""
+        """Unit vectors float32 [n, dim]. Raises EndpointError, in the endpoint's own words, when it does not answer."""
         if not texts:
             return np.empty((0, self.dim), np.float32)
         # Endpoints refuse an empty text, and JSON cannot carry half of a surrogate pair.

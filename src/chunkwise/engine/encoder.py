@@ -22,7 +22,7 @@ Observe: TypeAlias = Callable[[int, str, Array], None]
 class Encoder:
     """Token ids to hidden states, as BERT computes them (Devlin et al. 2019), post-norm with absolute positions.
 
-    Made by `Encoder.load`. backend, layers, heads, width (of a state) and positions (the longest input) are the model's own.
+    Made by `Encoder.load`. layers, heads, width (of a state) and positions (the longest input) are the model's.
     """
 
     def __init__(self, config: dict[str, Any], weights: dict[str, Array], operations: Operations) -> None:
@@ -44,7 +44,7 @@ class Encoder:
         """
         folder = Path(folder)
         config = _config(folder / "config.json")
-        operations = OnNumpy() if backend == "numpy" else OnTorch(device)
+        operations = _OnNumpy() if backend == "numpy" else _OnTorch(device)
         found = {
             name.removeprefix("bert."): array for name, array in Tensors(folder / "model.safetensors").arrays.items()
         }
@@ -142,7 +142,7 @@ class Operations(Protocol):
         """`x` [m, d] through expand [inner, d], gelu, and contract [d, inner]."""
 
 
-class OnNumpy:
+class _OnNumpy:
     """NumPy: in place, and the wide middle of a layer in blocks that stay in cache."""
 
     # 1 - erf(y) = (1 + a1 y + ... + a6 y^6)^-16 to 3e-7 (Abramowitz and Stegun 1964, 7.1.28), here in x = y * sqrt(2),
@@ -225,14 +225,14 @@ class OnNumpy:
                 block *= 0.5
 
     def _workspace(self, shape: tuple[int, int]) -> Floats:
-        """One array kept for each thread: the allocator would give these pages back and fault them in at every layer."""
+        """One array kept for each thread: the allocator would give its pages back and fault them in again."""
         kept: Floats | None = getattr(self._kept, "array", None)
         if kept is None or kept.shape != shape:
             kept = self._kept.array = np.empty(shape, np.float32)
         return kept
 
 
-class OnTorch:
+class _OnTorch:
     """Torch: nothing in place, so that gradients flow and hooks see whole arrays."""
 
     backend: Backend = "torch"

@@ -23,7 +23,7 @@ def spread(work: Callable[[Item], Result], items: Sequence[Item]) -> list[Result
         return [work(item) for item in items]
     from concurrent.futures import ThreadPoolExecutor
 
-    from threadpoolctl import ThreadpoolController
+    from threadpoolctl import ThreadpoolController  # type: ignore[import-untyped]
 
     with _one_at_a_time:
         blas = ThreadpoolController().select(user_api="blas")
