@@ -31,10 +31,12 @@ _DEFINITIONS = frozenset(
     # Ruby, PHP
     "class module method singleton_method trait_declaration".split()
 )
-_WRAPPERS = frozenset("decorated_definition export_statement template_declaration".split())
-_LEADS = ("comment", "attribute_item", "decorator")  # endings of the kinds of node that belong to what follows
+_WRAPPERS = frozenset(["decorated_definition", "export_statement", "template_declaration"])
+LEADS = ("comment", "attribute_item", "decorator")  # endings of the kinds of node that belong to what follows
 _BODIES = ("block", "body", "body_statement", "declaration_list", "statements")
-_STRINGS = frozenset("string string_literal raw_string_literal template_string heredoc_body text_block".split())
+_STRINGS = frozenset(
+    ["string", "string_literal", "raw_string_literal", "template_string", "heredoc_body", "text_block"]
+)
 _SMALL = 300  # bytes; statements below are not looked into for a place to cut
 _PARAGRAPH = re.compile(r"\n(?:[ \t]*[#/*;%]*[ \t]*\r?\n)+|\n(?=[ \t#/*]*(?:[-*•+]|\d+[.)]|>>>|:\w+|@\w+)[ \t]?\w)")
 
@@ -111,7 +113,7 @@ def code_outline(text: str, name: str) -> Outline:
                 begins = -1
             end_row = child.end_point[0]
             last_row = end_row
-            if kind.endswith(_LEADS):
+            if kind.endswith(LEADS):
                 if kind.endswith("comment"):
                     draft.prose.append((start, character(child.end_byte)))
                 if begins >= 0 and lead < 0:
@@ -161,7 +163,9 @@ def code_outline(text: str, name: str) -> Outline:
 
 
 def _is_docstring(node: Node) -> bool:
-    return node.type == "expression_statement" and node.named_child_count == 1 and node.named_children[0].type in _STRINGS
+    return (
+        node.type == "expression_statement" and node.named_child_count == 1 and node.named_children[0].type in _STRINGS
+    )
 
 
 def _after_line(text: str, at: int) -> int:
@@ -174,7 +178,7 @@ def _after_line(text: str, at: int) -> int:
     at = newline + 1
     while at < len(text):
         newline = text.find("\n", at)
-        if newline < 0 or not text[at:newline].isspace() and newline > at:
+        if newline < 0 or (not text[at:newline].isspace() and newline > at):
             break
         at = newline + 1
     return at
