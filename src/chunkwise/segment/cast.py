@@ -5,6 +5,7 @@ from __future__ import annotations
 from bisect import bisect_left
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from itertools import pairwise
 from typing import TYPE_CHECKING
 
 from chunkwise.segment.fit import fit, last_separator
@@ -36,14 +37,14 @@ def along_syntax(text: str, grammar: str, offsets: TokenOffsets, size: int) -> l
     """
     if not text:
         return []
-    starts = memoryview(offsets.starts)
+    starts = offsets.starts.data
 
     def tokens(start: int, end: int) -> int:
         return bisect_left(starts, end) - bisect_left(starts, start)
 
     spans: list[Span] = []
     bounds = [*_windows(text, grammar, size, tokens), len(text)]
-    for start, end in zip(bounds, bounds[1:], strict=False):
+    for start, end in pairwise(bounds):
         spans.extend(fit(text, offsets, size, 0, last_separator, Span(start, end)))
     return spans
 

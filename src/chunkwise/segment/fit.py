@@ -60,7 +60,7 @@ def fit(text: str, offsets: TokenOffsets, size: int, overlap: int, boundary: Bou
     Each ends at the last `boundary` that fits and begins where the one before it ended, or at most `overlap` tokens
     before that. One look at the offsets a span; a text is tokenised again only where a cut may have changed its tokens.
     """
-    starts = memoryview(offsets.starts)  # the quickest scalar reads, and what bisect can search
+    starts = offsets.starts.data  # the quickest scalar reads, and what bisect can search
     total, (start, stop) = len(starts), within
     first = bisect_left(starts, start)
     spans: list[Span] = []
@@ -70,9 +70,8 @@ def fit(text: str, offsets: TokenOffsets, size: int, overlap: int, boundary: Bou
         room = size
         while True:
             limit = starts[first + room] if first + room < total else stop
-            if limit >= stop:
-                end = stop
-            else:
+            end = stop
+            if limit < stop:
                 end = boundary(text, max(start, done), limit) if limit > done + 1 else done + 1
             ends_clean = _clean(text, end)
             if begins_clean and ends_clean and offsets.splits_lines and end <= limit:

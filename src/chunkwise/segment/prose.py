@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from itertools import pairwise
 from typing import NamedTuple
 
 import numpy as np
@@ -126,7 +127,7 @@ def wrap_width(lines: list[Line]) -> int:
     """
     lengths, needed = [], []
     fenced = False
-    for line, following in zip(lines, lines[1:], strict=False):
+    for line, following in pairwise(lines):
         if line.mark == "fence":
             fenced = not fenced
         elif not fenced and following.mark == "" and line.mark in ("", "item", "quote"):
@@ -166,9 +167,9 @@ def _fence_end(lines: list[Line], at: int) -> int:
     opening = lines[at].text.lstrip()
     fence = opening[: len(opening) - len(opening.lstrip(opening[0]))]
     for end in range(at + 1, len(lines)):
-        if lines[end].mark == "fence" and lines[end].text.strip().startswith(fence):
-            if lines[end].text.strip().strip(fence[0]) == "":
-                return end + 1
+        line = lines[end].text.strip()
+        if lines[end].mark == "fence" and line.startswith(fence) and not line.strip(fence[0]):
+            return end + 1
     return len(lines)
 
 
@@ -212,100 +213,13 @@ _SENTENCE_END = re.compile(
       | [。！？｡．।॥۔؟։።។] ["'”’」』）】》〉]{0,4} \s*+""",
     re.VERBOSE,
 )
-_ABBREVIATIONS = frozenset(
-    [
-        "mr",
-        "mrs",
-        "ms",
-        "dr",
-        "prof",
-        "rev",
-        "hon",
-        "st",
-        "sr",
-        "jr",
-        "gen",
-        "col",
-        "capt",
-        "lt",
-        "sgt",
-        "sen",
-        "rep",
-        "gov",
-        "pres",
-        "messrs",
-        "vs",
-        "viz",
-        "cf",
-        "eg",
-        "ie",
-        "e.g",
-        "i.e",
-        "al",
-        "ca",
-        "approx",
-        "fig",
-        "figs",
-        "eq",
-        "eqs",
-        "sec",
-        "ch",
-        "no",
-        "nos",
-        "vol",
-        "vols",
-        "pp",
-        "ed",
-        "eds",
-        "trans",
-        "art",
-        "dept",
-        "univ",
-        "inc",
-        "ltd",
-        "co",
-        "corp",
-        "bros",
-        "est",
-        "mt",
-        "ft",
-        "ave",
-        "blvd",
-        "rd",
-        "jan",
-        "feb",
-        "mar",
-        "apr",
-        "jun",
-        "jul",
-        "aug",
-        "sep",
-        "sept",
-        "oct",
-        "nov",
-        "dec",
-        "a.m",
-        "p.m",
-        "u.s",
-        "u.k",
-        "u.n",
-        "d.c",
-        "ph.d",
-        "m.d",
-        "b.a",
-        "m.a",
-        "op",
-        "cit",
-        "ibid",
-        "bzw",
-        "usw",
-        "z.b",
-        "d.h",
-        "u.a",
-        "str",
-        "nr",
-    ]
-)
+_SHORTENED = """
+    mr mrs ms dr prof rev hon st sr jr gen col capt lt sgt sen rep gov pres messrs vs viz cf eg ie e.g i.e al ca approx
+    fig figs eq eqs sec ch no nos vol vols pp ed eds trans art dept univ inc ltd co corp bros est mt ft ave blvd rd
+    jan feb mar apr jun jul aug sep sept oct nov dec a.m p.m u.s u.k u.n d.c ph.d m.d b.a m.a op cit ibid
+    bzw usw z.b d.h u.a str nr
+"""
+_ABBREVIATIONS = frozenset(_SHORTENED.split())
 _BEFORE = 12  # characters looked at before a full stop: longer than any abbreviation
 
 

@@ -5,6 +5,8 @@ from __future__ import annotations
 from chunkwise.recipe import recipe
 from chunkwise.segment import Segmenter, outline
 from chunkwise.segment.fit import any_character, checked, fit, last_separator
+from chunkwise.segment.language import language_of
+from chunkwise.segment.sentence import sentences
 from chunkwise.tokens import TokenOffsets
 from chunkwise.units import Document, Span
 

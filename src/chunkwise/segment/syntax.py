@@ -15,26 +15,24 @@ from chunkwise.segment.outline import Draft, Outline, Path
 if TYPE_CHECKING:
     from tree_sitter import Language, Node, Tree
 
-_DEFINITIONS = frozenset(
-    # Python
-    "function_definition class_definition "
-    # JavaScript, TypeScript
-    "function_declaration generator_function_declaration class_declaration abstract_class_declaration method_definition "
-    "interface_declaration enum_declaration type_alias_declaration internal_module "
-    # Java, Go, C#
-    "method_declaration constructor_declaration record_declaration annotation_type_declaration type_declaration "
-    "struct_declaration namespace_declaration "
-    # Rust
-    "function_item struct_item enum_item union_item trait_item impl_item mod_item macro_definition "
-    # C, C++
-    "struct_specifier class_specifier enum_specifier namespace_definition "
-    # Ruby, PHP
-    "class module method singleton_method trait_declaration".split()
-)
+# Python; JavaScript and TypeScript; Java, Go and C#; Rust; C and C++; Ruby and PHP
+_DEFINING = """
+    function_definition class_definition
+    function_declaration generator_function_declaration class_declaration abstract_class_declaration method_definition
+    interface_declaration enum_declaration type_alias_declaration internal_module
+    method_declaration constructor_declaration record_declaration annotation_type_declaration type_declaration
+    struct_declaration namespace_declaration
+    function_item struct_item enum_item union_item trait_item impl_item mod_item macro_definition
+    struct_specifier class_specifier enum_specifier namespace_definition
+    class module method singleton_method trait_declaration
+"""
+_DEFINITIONS = frozenset(_DEFINING.split())
 _WRAPPERS = frozenset(["decorated_definition", "export_statement", "template_declaration"])
 LEADS = ("comment", "attribute_item", "decorator")  # endings of the kinds of node that belong to what follows
 _BODIES = ("block", "body", "body_statement", "declaration_list", "statements")
 _STRINGS = frozenset(
+    ("string", "string_literal", "raw_string_literal", "template_string", "heredoc_body", "text_block")
+)
     ["string", "string_literal", "raw_string_literal", "template_string", "heredoc_body", "text_block"]
 )
 _SMALL = 300  # bytes; statements below are not looked into for a place to cut
@@ -107,10 +105,7 @@ def code_outline(text: str, name: str) -> Outline:
             kind = child.type
             start = character(child.start_byte)
             row = child.start_point[0]
-            if row != last_row:
-                begins = line_start(text, start)
-            else:
-                begins = -1
+            begins = line_start(text, start) if row != last_row else -1
             end_row = child.end_point[0]
             last_row = end_row
             if kind.endswith(LEADS):
