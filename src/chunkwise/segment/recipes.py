@@ -19,7 +19,6 @@ from chunkwise.units import Document, Span
 )
 def sentence() -> Segmenter:
     """Sentences, statements and table rows, about 40 tokens each; what the index is made of."""
-    from chunkwise.segment.sentence import sentences
 
     def cut(document: Document, offsets: TokenOffsets) -> list[Span]:
         return sentences(document.text, outline(document))

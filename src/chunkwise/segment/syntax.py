@@ -33,8 +33,6 @@ _BODIES = ("block", "body", "body_statement", "declaration_list", "statements")
 _STRINGS = frozenset(
     ("string", "string_literal", "raw_string_literal", "template_string", "heredoc_body", "text_block")
 )
-    ["string", "string_literal", "raw_string_literal", "template_string", "heredoc_body", "text_block"]
-)
 _SMALL = 300  # bytes; statements below are not looked into for a place to cut
 _PARAGRAPH = re.compile(r"\n(?:[ \t]*[#/*;%]*[ \t]*\r?\n)+|\n(?=[ \t#/*]*(?:[-*•+]|\d+[.)]|>>>|:\w+|@\w+)[ \t]?\w)")
 
