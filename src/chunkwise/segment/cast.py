@@ -21,9 +21,8 @@ if TYPE_CHECKING:
 class _Frame:
     """A node too large for one chunk, whose children are being packed."""
 
-    parts: list[tuple[int, Node]]  # where each child's part begins, and the child
+    parts: list[tuple[int, int, Node]]  # where each child's part begins, where its own line does, and the child
     end: int
-    merges: bool
     at: int = 0
     windows: list[int] = field(default_factory=list)  # where each window begins; it ends where the next one does
 
@@ -52,22 +51,22 @@ def along_syntax(text: str, grammar: str, offsets: TokenOffsets, size: int) -> l
 def _windows(text: str, grammar: str, size: int, tokens: Callable[[int, int], int]) -> list[int]:
     """Where the windows begin, in order. A walk with its own stack, for trees deeper than Python's."""
     character = characters(text)
-    root = _Frame(_parts(text, parse(text, grammar).root_node, 0, character), len(text), merges=False)
+    root = _Frame(_parts(text, parse(text, grammar).root_node, 0, character), len(text))
     stack = [root]
     while True:
         frame = stack[-1]
         deeper = None
         while frame.at < len(frame.parts) and deeper is None:
-            start, node = frame.parts[frame.at]
+            start, own, node = frame.parts[frame.at]
             frame.at += 1
             end = frame.parts[frame.at][0] if frame.at < len(frame.parts) else frame.end
-            fits = tokens(start, end) <= size
-            frame.windows.append(start)
-            if not fits and node.child_count:
-                inner = _parts(text, node, start, character)
-                deeper = _Frame(inner, end, merges=True)
+            if not node.child_count or tokens(start, end) <= size:
+                frame.windows.append(start)
+            elif tokens(own, stop := character(node.end_byte)) <= size:  # without what leads and follows it
+                frame.windows.extend(dict.fromkeys((start, own, stop) if stop < end else (start, own)))
+            else:
+                deeper = _Frame(_parts(text, node, start, character), end)
         if deeper is not None:
-            frame.windows.pop()
             stack.append(deeper)
             continue
         stack.pop()
@@ -85,22 +84,17 @@ def _merged(windows: list[int], end: int, size: int, tokens: Callable[[int, int]
     return merged
 
 
-def _parts(text: str, node: Node, start: int, character: Callable[[int], int]) -> list[tuple[int, Node]]:
+def _parts(text: str, node: Node, start: int, character: Callable[[int], int]) -> list[tuple[int, int, Node]]:
     """The node's children with the place where each one's part begins; the first begins at `start`."""
-    parts: list[tuple[int, Node]] = []
+    parts: list[tuple[int, int, Node]] = []
     led = False
     for child in node.children:
-        if child.start_byte == child.end_byte:
-            continue
         at = character(child.start_byte)
         begins = line_start(text, at)
-        if not parts:
-            parts.append((start, child))
-        elif led:
-            parts[-1] = (parts[-1][0], child)
-        else:
-            at = max(begins if begins >= 0 else at, start)
-            if at > parts[-1][0]:
-                parts.append((at, child))
-        led = child.type.endswith(LEADS) and begins >= 0
+        own = max(start, begins if begins >= 0 else at)
+        if led or not parts:
+            parts[-1:] = [(parts[-1][0] if parts else start, own, child)]
+        elif own > parts[-1][1]:
+            parts.append((own, own, child))
+        led = begins >= 0 and child.type.endswith(LEADS)
     return parts

@@ -8,7 +8,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from chunkwise.segment.outline import Draft, Outline, Path
+from chunkwise.segment.structure import Draft, Outline, Path
 from chunkwise.units import Ints
 
 _MARKED = frozenset("#`~-*+•‣◦|>=_^\"':.(0123456789") | frozenset("①②③④⑤⑥⑦⑧⑨⑩")

@@ -7,8 +7,8 @@ from itertools import pairwise
 import numpy as np
 
 from chunkwise.segment.grapheme import whole
-from chunkwise.segment.outline import Outline
 from chunkwise.segment.prose import sentence_ends
+from chunkwise.segment.structure import Outline
 from chunkwise.units import Ints, Span
 
 LONGEST = 400  # characters of a sentence before it is cut at a clause

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from chunkwise.segment.outline import Draft, Outline, Path
+from chunkwise.segment.structure import Draft, Outline, Path
 
 if TYPE_CHECKING:
     from tree_sitter import Language, Node, Tree
