@@ -42,7 +42,7 @@ def along_syntax(text: str, grammar: str, offsets: TokenOffsets, size: int) -> l
         return bisect_left(starts, end) - bisect_left(starts, start)
 
     spans: list[Span] = []
-    bounds = [*_windows(text, grammar, size, tokens), len(text)]
+    bounds = [*(_windows(text, grammar, size, tokens) or [0]), len(text)]
     for start, end in pairwise(bounds):
         spans.extend(fit(text, offsets, size, 0, last_separator, Span(start, end)))
     return spans
@@ -78,7 +78,7 @@ def _windows(text: str, grammar: str, size: int, tokens: Callable[[int, int], in
 def _merged(windows: list[int], end: int, size: int, tokens: Callable[[int, int], int]) -> list[int]:
     """The windows with neighbours joined, from the left, while they fit."""
     merged: list[int] = []
-    for start, stop in zip(windows, [*windows[1:], end], strict=True):
+    for start, stop in pairwise((*windows, end)):
         if not merged or tokens(merged[-1], stop) > size:
             merged.append(start)
     return merged
