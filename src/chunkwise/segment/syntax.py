@@ -33,6 +33,7 @@ _BODIES = ("block", "body", "body_statement", "declaration_list", "statements")
 _STRINGS = frozenset(
     ("string", "string_literal", "raw_string_literal", "template_string", "heredoc_body", "text_block")
 )
+_DEEPEST = 400  # characters of indentation; a text of nothing but blanks is not looked back through
 _SMALL = 300  # bytes; statements below are not looked into for a place to cut
 _PARAGRAPH = re.compile(r"\n(?:[ \t]*[#/*;%]*[ \t]*\r?\n)+|\n(?=[ \t#/*]*(?:[-*•+]|\d+[.)]|>>>|:\w+|@\w+)[ \t]?\w)")
 
@@ -66,8 +67,10 @@ def characters(text: str) -> Callable[[int], int]:
 
 def line_start(text: str, at: int) -> int:
     """The start of the line of `at` when only blanks stand before it there, -1 otherwise."""
-    start = text.rfind("\n", 0, at) + 1
-    return start if at == start or text[start:at].isspace() else -1
+    start = at
+    while start and text[start - 1] in " \t\f" and at - start < _DEEPEST:
+        start -= 1
+    return start if not start or text[start - 1] in "\r\n" else -1
 
 
 def name_of(node: Node) -> str:
