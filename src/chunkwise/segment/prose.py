@@ -37,6 +37,8 @@ def prose_outline(text: str, markup: str) -> Outline:
     every other line end is a step. `markup`: "markdown", "rst" or "" for no headings.
     """
     lines = _lines(text)
+    if markup == "rst":  # where a row of tildes underlines a title
+        lines = [line._replace(mark="rule") if line.mark == "fence" else line for line in lines]
     width = wrap_width(lines)
     draft = Draft()
     levels: list[str] = []  # the characters that underline reStructuredText titles, outermost first
@@ -137,7 +139,7 @@ def wrap_width(lines: list[Line]) -> int:
     if not lengths:
         return 0
     width = int(np.percentile(lengths, 95))
-    if not 30 <= width <= _WIDEST_WRAP:
+    if not 40 <= width <= _WIDEST_WRAP:
         return 0
     return width if np.mean(np.array(needed) > width - 4) > 0.6 else 0
 
@@ -147,6 +149,8 @@ def _wrapped(line: Line, following: Line, width: int) -> bool:
     if following.mark not in ("", "quote") or line.text.endswith(("  \n", "\\\n")):
         return False
     shown, word = line.text.rstrip(), following.text.split(None, 1)[0]
+    if shown[-1] in ".!?…:" and not _is_abbreviation(shown, len(shown) - 1):
+        return False
     if width and len(shown) + 1 + len(word) > width - 4:
         return True
     goes_on = word[0].islower() and (shown[-1].isalpha() or shown[-1] in ",-")

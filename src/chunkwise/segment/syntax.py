@@ -75,7 +75,7 @@ def line_start(text: str, at: int) -> int:
 
 def name_of(node: Node) -> str:
     """What a definition defines, "" where it has no name."""
-    found = node.child_by_field_name("name") or node.child_by_field_name("type")
+    found = node.child_by_field_name("type" if node.type == "impl_item" else "name")
     if found is None and node.type == "type_declaration" and node.named_child_count:
         found = node.named_children[0].child_by_field_name("name")
     if found is None:
@@ -138,11 +138,11 @@ def code_outline(text: str, name: str) -> Outline:
                     child = wrapped
                 inner.append((child, inside, True))
                 continue
-            body = kind.endswith(_BODIES)
-            if at >= 0 and open_ and not (body or kind in _STRINGS or _is_docstring(child)):
+            body, docstring = kind.endswith(_BODIES), _is_docstring(child)
+            if at >= 0 and open_ and not (body or kind in _STRINGS or docstring):
                 draft.steps.append(at)
-            if end_row > row:
-                if kind in _STRINGS or _is_docstring(child):
+            if docstring or end_row > row:
+                if docstring or kind in _STRINGS:
                     draft.prose.append((start, character(child.end_byte)))
                 else:
                     large = child.end_byte - child.start_byte > _SMALL
