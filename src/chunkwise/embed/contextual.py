@@ -108,7 +108,7 @@ def minilm_folder() -> Path:
     return Path(next(iter(found.submodule_search_locations))) / "model"
 
 
-def _batches(lengths: list[int], most: int = 512, few: int = 256) -> Iterator[Ints]:
+def _batches(lengths: list[int], most: int = 256, few: int = 128) -> Iterator[Ints]:
     """Indices into `lengths`, the longest first, in batches of alike lengths: at most `most` tokens with padding.
 
     A batch of fewer than `few` tokens goes on whatever the lengths, since products of so small matrices are slow.
