@@ -1,9 +1,10 @@
-"""What a figure was measured on: the machine, the versions, the command."""
+"""What a figure is measured on: the machine, the versions, the command, no network."""
 
 from __future__ import annotations
 
-import datetime
+import datetime as dt
 import importlib.metadata
+import importlib.util
 import os
 import platform
 import sys
@@ -15,7 +16,7 @@ RESULTS = Path(__file__).parent / "results"
 def setting(*packages: str) -> dict[str, str]:
     """The date, machine, Python, command and installed versions, as lines for a report."""
     return {
-        "date": datetime.datetime.now(datetime.UTC).strftime("%Y-%m-%d"),
+        "date": dt.datetime.now(dt.UTC).strftime("%Y-%m-%d"),
         "machine": f"{_processor()}, {os.cpu_count()} cores, {_memory_gb():.0f} GB, {platform.system()}",
         "python": platform.python_version(),
         "command": _command(),
@@ -26,6 +27,19 @@ def setting(*packages: str) -> dict[str, str]:
 def as_markdown(lines: dict[str, str]) -> str:
     """`setting` as a list for the foot of a table."""
     return "\n".join(f"- {name}: {value}" for name, value in lines.items())
+
+
+def offline() -> None:
+    """Keep the peers from reaching for the network; tiktoken's vocabulary lies in llama-index's wheel."""
+    spec = importlib.util.find_spec("llama_index.core")
+    assert spec is not None
+    assert spec.origin is not None
+    os.environ |= {
+        "TIKTOKEN_CACHE_DIR": str(Path(spec.origin).parent / "_static" / "tiktoken_cache"),
+        "HF_HUB_OFFLINE": "1",
+        "HAYSTACK_TELEMETRY_ENABLED": "False",
+        "TOKENIZERS_PARALLELISM": "false",
+    }
 
 
 def _command() -> str:

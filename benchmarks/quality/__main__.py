@@ -5,13 +5,13 @@ from __future__ import annotations
 import argparse
 import importlib.util
 import json
-import os
 import sys
 import tempfile
 import time
+from collections.abc import Callable, Container
 from pathlib import Path
 
-from ..machine import RESULTS, as_markdown, setting
+from ..machine import RESULTS, as_markdown, offline, setting
 from . import plot, report
 from .chunkers import CHUNKERS
 from .retrievers import MiniLM
@@ -38,7 +38,7 @@ PACKAGES = (
 def main() -> None:
     """Run the benchmark as the command line says."""
     options = _options()
-    _offline()
+    offline()
     names = [name for name in options.ours if name != "none"]
     if names and importlib.util.find_spec("chunkwise.index") is None:
         print("no chunkwise.index to measure: peers only", file=sys.stderr)
@@ -82,28 +82,15 @@ def _options() -> argparse.Namespace:
     return parser.parse_args()
 
 
-def _list(known: object) -> object:
+def _list(known: Container[str]) -> Callable[[str], list[str]]:
     def read(text: str) -> list[str]:
         asked = [part.strip() for part in text.split(",") if part.strip()]
-        unknown = [part for part in asked if part not in known]  # type: ignore[operator]
+        unknown = [part for part in asked if part not in known]
         if unknown:
             raise argparse.ArgumentTypeError(f"no {unknown[0]!r}")
         return asked
 
     return read
-
-
-def _offline() -> None:
-    """Keep the peers from reaching for the network; tiktoken's vocabulary lies in llama-index's wheel."""
-    spec = importlib.util.find_spec("llama_index.core")
-    assert spec is not None and spec.origin is not None
-    vocabulary = Path(spec.origin).parent / "_static" / "tiktoken_cache"
-    os.environ |= {
-        "TIKTOKEN_CACHE_DIR": str(vocabulary),
-        "HF_HUB_OFFLINE": "1",
-        "HAYSTACK_TELEMETRY_ENABLED": "False",
-        "TOKENIZERS_PARALLELISM": "false",
-    }
 
 
 if __name__ == "__main__":

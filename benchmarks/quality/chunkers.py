@@ -1,18 +1,18 @@
 """The peers' chunkers, each as `text -> [(start, chunk)]`, start in characters.
 
-Sizes are in cl100k_base tokens except where a library has its own fixed unit. Overlap is 0 throughout: under a budget that
-counts every token handed over, an overlap is paid for twice.
+Sizes are in cl100k_base tokens except where a library has its own fixed unit. Overlap is 0 throughout: under a budget
+that counts every token handed over, an overlap is paid for twice.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable
-from functools import cache
+from functools import cache, partial
 from itertools import pairwise
 from typing import Any
 
 Cut = Callable[[str], list[tuple[int, str]]]
-SENTENCE_SEPARATORS = ["\n\n", "\n", ".", "?", "!", " ", ""]
+SENTENCES = ["\n\n", "\n", ".", "?", "!", " ", ""]
 
 
 @cache
@@ -94,7 +94,10 @@ def semantic_text_splitter(size: int) -> Cut:
 
 
 def haystack_recursive(size: int) -> Cut:
-    """Haystack's RecursiveDocumentSplitter; its token is o200k_base's. Its sentence separator needs a download, "." not."""
+    """Haystack's RecursiveDocumentSplitter, whose token is o200k_base's.
+
+    Its own "sentence" separator needs a download, so "." stands in.
+    """
     from haystack.components.preprocessors import RecursiveDocumentSplitter
 
     splitter = RecursiveDocumentSplitter(
@@ -111,20 +114,17 @@ def haystack_word(words: int) -> Cut:
 
 
 CHUNKERS: dict[str, Callable[[], Cut]] = {
-    **{f"fixed {size}": lambda size=size: fixed(size) for size in (50, 100, 200, 400)},
-    **{
-        f"langchain {size}": lambda size=size: langchain(size, SENTENCE_SEPARATORS)
-        for size in (50, 75, 100, 150, 200, 400)
-    },
-    "langchain default 200": lambda: langchain(200, None),
-    "chonkie recursive 200": lambda: chonkie("recursive", 200),
-    "chonkie sentence 200": lambda: chonkie("sentence", 200),
-    "llama-index 200": lambda: llama_index(200),
-    "semchunk 200": lambda: semchunk(200),
-    "semchunk 400": lambda: semchunk(400),
-    "semantic-text-splitter 200": lambda: semantic_text_splitter(200),
-    "haystack recursive 200": lambda: haystack_recursive(200),
-    "haystack 150 words": lambda: haystack_word(150),
+    **{f"fixed {size}": partial(fixed, size) for size in (50, 100, 200, 400)},
+    **{f"langchain {size}": partial(langchain, size, SENTENCES) for size in (50, 75, 100, 150, 200, 400)},
+    "langchain default 200": partial(langchain, 200, None),
+    "chonkie recursive 200": partial(chonkie, "recursive", 200),
+    "chonkie sentence 200": partial(chonkie, "sentence", 200),
+    "llama-index 200": partial(llama_index, 200),
+    "semchunk 200": partial(semchunk, 200),
+    "semchunk 400": partial(semchunk, 400),
+    "semantic-text-splitter 200": partial(semantic_text_splitter, 200),
+    "haystack recursive 200": partial(haystack_recursive, 200),
+    "haystack 150 words": partial(haystack_word, 150),
 }
 
 

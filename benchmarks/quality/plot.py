@@ -7,30 +7,32 @@ from typing import Any
 
 from .rows import DEFAULT
 
-SINGLE = {  # colours of Okabe and Ito, told apart by colour-blind readers; each also has its own marker
-    "langchain 200 + BM25": ("#E69F00", "s"),
+SINGLE = {  # colours of Okabe and Ito, told apart by colour-blind readers; each has its own marker too
+    "langchain 100 + BM25": ("#56B4E9", "^"),
+    "llama-index 200 + BM25": ("#E69F00", "s"),
     "langchain 200 + MiniLM": ("#CC79A7", "v"),
     "langchain 200 + rank fusion": ("#009E73", "D"),
-    "fixed 400 + BM25": ("#56B4E9", "^"),
 }
 OURS = "#0072B2"
 BEST = "#000000"
+COLUMNS = 3
 
 
 def draw(seen: dict[str, Any], views: list[str], to: list[Path]) -> None:
     """One panel per view, written to each of the paths in `to` in the format its suffix names."""
-    import matplotlib
+    import matplotlib as mpl
 
-    matplotlib.use("Agg")
-    from matplotlib import pyplot
+    mpl.use("Agg")
+    from matplotlib import pyplot as plt
 
-    pyplot.rcParams |= {
+    plt.rcParams |= {
         "font.size": 10,
         "svg.hashsalt": "chunkwise",
         "axes.spines.top": False,
         "axes.spines.right": False,
     }
-    figure, grid = pyplot.subplots(2, 3, figsize=(9.6, 5.6), sharex=True, layout="constrained")
+    rows = -(-(len(views) + 1) // COLUMNS)  # the last panel holds the legend
+    figure, grid = plt.subplots(rows, COLUMNS, figsize=(9.6, 2.8 * rows), layout="constrained")
     panels = list(grid.flat)
     for panel, view in zip(panels, views, strict=False):
         content = seen["views"][view]
@@ -38,14 +40,13 @@ def draw(seen: dict[str, Any], views: list[str], to: list[Path]) -> None:
         panel.set_title(f"{view} ({content['questions']} questions)", fontsize=10, loc="left")
     for panel in panels[len(views) :]:
         panel.axis("off")
-    if len(views) < len(panels):
-        handles, labels = panels[0].get_legend_handles_labels()
-        panels[-1].legend(handles, labels, loc="center left", frameon=False, fontsize=9.5)
+    handles, labels = panels[0].get_legend_handles_labels()
+    panels[-1].legend(handles[::-1], labels[::-1], loc="center left", frameon=False, fontsize=9.5)
     figure.supxlabel("tokens in the prompt (hard budget, log scale)", fontsize=10)
     figure.supylabel("evidence kept: character recall, %", fontsize=10)
     for path in to:
         figure.savefig(path, dpi=160, metadata={"Date": None} if path.suffix == ".svg" else None)
-    pyplot.close(figure)
+    plt.close(figure)
 
 
 def _panel(panel: Any, rows: dict[str, Any], best: dict[int, dict[str, Any]]) -> None:

@@ -12,11 +12,12 @@ Table = dict[str, dict[str, dict[int, Scores]]]  # view, row, budget
 INTRODUCTION = """\
 # Quality: evidence kept under a hard token budget
 
-Recall, precision and IoU in characters of the packed text against the gold spans, in percent, as in chunking_evaluation but
-with ranges merged, so that a character counts once. Every row answers the same questions in the same run. Budgets are
-hard and in cl100k_base tokens, counted by tiktoken over the packed passages' text for all alike. Peers' chunks are taken in the order of
-their scores, and one that does not fit is skipped. *Best peer* is the best of all peer settings, chosen anew for each set and budget
-with the gold in hand, which no user could do. Differences are ours minus that one, with the 95 % interval of a paired bootstrap over questions.
+Recall, precision and IoU in characters of the packed text against the gold spans, in percent, as in
+chunking_evaluation but with ranges merged, so that a character counts once. Every row answers the same questions in the
+same run. Budgets are hard and in cl100k_base tokens, counted by tiktoken over the packed passages' text for all alike.
+Peers' chunks are taken in the order of their scores, and one that does not fit is skipped. *Best peer* is the best of
+all peer settings, chosen anew for each set and budget with the gold in hand, which no user could do. Differences are
+ours minus that one, with the 95 % interval of a paired bootstrap over questions.
 """
 
 

@@ -50,7 +50,7 @@ def rrf(first: Ranking, second: Ranking) -> Ranking:
 
 
 class MiniLM:
-    """all-MiniLM-L6-v2 by sentence-transformers, cut off at 256 word pieces as it comes; vectors kept by text on disk."""
+    """all-MiniLM-L6-v2 by sentence-transformers, cut off at 256 word pieces as it comes; vectors are kept on disk."""
 
     def __init__(self, cache: Path) -> None:
         cache.mkdir(parents=True, exist_ok=True)

@@ -15,7 +15,7 @@ RESAMPLES = 10_000
 
 @dataclass(frozen=True, slots=True)
 class Packed:
-    """What one system handed over for one question and budget: where it stands, and its tokens counted for all alike."""
+    """What was handed over for one question and budget: where it stands, and its tokens, counted for all alike."""
 
     ranges: list[Range]
     tokens: int

@@ -106,7 +106,7 @@ def multihop(data: Path) -> DataSet:
             if paragraph["support"]:
                 ranges.append((name, len(paragraph["title"]) + 2, len(_titled(paragraph))))
         rows.append(("musique", row["question"], Gold(tuple(ranges))))
-    others = sorted((_titled(row) for row in _read(folder / "distractors_2wiki.jsonl.gz")))
+    others = sorted(_titled(row) for row in _read(folder / "distractors_2wiki.jsonl.gz"))
     for text in random.Random(SEED).sample(others, MULTIHOP_DISTRACTORS):
         names.setdefault(text, f"paragraph-{len(names)}")
     golds: list[Gold | None] = [gold for _, _, gold in rows]
@@ -151,7 +151,6 @@ def _every(text: str, part: str, start: int) -> Iterator[int]:
 
 
 def _read(path: Path) -> Iterator[dict[str, Any]]:
-    opened = gzip.open(path, "rt", encoding="utf-8") if path.suffix == ".gz" else path.open(encoding="utf-8")
-    with opened as lines:
-        for line in lines:
-            yield json.loads(line)
+    data = path.read_bytes()
+    text = (gzip.decompress(data) if path.suffix == ".gz" else data).decode("utf-8")
+    return (json.loads(line) for line in text.split("\n") if line)
