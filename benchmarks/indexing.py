@@ -29,6 +29,7 @@ from .quality.retrievers import sentence_transformer
 
 PACKAGES = ("chunkwise", "llama-index-core", "haystack-ai", "sentence-transformers", "torch", "numpy")
 CUSTOMARY = 256
+WARM_UP = "What is only paid once, such as loading a vocabulary, is no part of what is multiplied."
 
 Seen = dict[str, Any]
 Split = Callable[[list[str], int], list[str]]
@@ -113,6 +114,8 @@ def llama_index(folder: Path, size: int | None) -> Seen:
             chunk_size=limit, chunk_overlap=0, tokenizer=lambda text: encoding().encode(text, disallowed_special=())
         )
 
+    splitter(CUSTOMARY).split_text(WARM_UP)
+    model.encode([WARM_UP], show_progress_bar=False)
     loaded = time.perf_counter()
     limit = _limit(lambda texts, n: [c for t in texts for c in splitter(n).split_text(t)], _texts(folder), size)
     fitted = time.perf_counter()
@@ -140,11 +143,12 @@ def haystack(folder: Path, size: int | None) -> Seen:
         progress_bar=False,
     )
     embedder.warm_up()
-    loaded = time.perf_counter()
     splitter = DocumentSplitter(
         split_by="token", split_length=size or CUSTOMARY, split_overlap=0, tokenizer_encoding="cl100k_base"
     )
     splitter.warm_up()
+    embedder.run(documents=splitter.run(documents=[Document(content=WARM_UP)])["documents"])
+    loaded = time.perf_counter()
     chunks = splitter.run(documents=[Document(content=text) for text in _texts(folder)])["documents"]
     store = InMemoryDocumentStore()
     store.write_documents(embedder.run(documents=chunks)["documents"])
@@ -167,7 +171,7 @@ def _limit(split: Split, texts: list[str], mean: int | None) -> int:
     low, high = mean, 8 * mean
     while high - low > 1:
         middle = (low + high) // 2
-        sizes = [count(chunk) for chunk in split(texts[:20], middle)]
+        sizes = [count(chunk) for chunk in split(texts, middle)]
         low, high = (middle, high) if sum(sizes) / len(sizes) < mean else (low, middle)
     return low
 

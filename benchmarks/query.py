@@ -177,7 +177,7 @@ def _markdown(seen: dict[str, Any]) -> str:
     titles = {
         "warm": "Warm: the standard library, vectors made",
         "cold": "Cold: a new process each",
-        "scale": f"Scale: {CHUNKS:,} chunks",
+        "scale": f"Scale: at least {CHUNKS:,} chunks",
     }
     parts = [f"# Query latency\n\n{len(stdlib.QUESTIONS)} questions, a budget of {BUDGET} tokens.\n"]
     for part, content in seen.items():
