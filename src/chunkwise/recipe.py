@@ -51,9 +51,7 @@ class Recipe:
         return f"{self.name}:{','.join(settings)}" if settings else self.name
 
 
-def recipe(
-    name: str, *, family: str, seed: str, claim: str, aliases: tuple[str, ...] = ()
-) -> Callable[[Build], Build]:
+def recipe(name: str, *, family: str, seed: str, claim: str, aliases: tuple[str, ...] = ()) -> Callable[[Build], Build]:
     """Register the decorated builder under `name`.
 
     Raises ValueError at import when the seed's title or the claim is missing, or a name is taken.

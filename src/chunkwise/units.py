@@ -6,13 +6,16 @@ import hashlib
 from bisect import bisect_right
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Literal, NamedTuple, TypeAlias
+from typing import Any, Literal, NamedTuple, TypeAlias
 
 import numpy as np
 import numpy.typing as npt
 
 Floats: TypeAlias = npt.NDArray[np.float32]
 Ints: TypeAlias = npt.NDArray[np.int64]
+
+# Line numbers of nearly every file, made once: counting up anew would cost as much as finding the lines.
+_counting = tuple(range(1, 10_001))
 
 
 def content_id(text: str) -> str:
@@ -44,12 +47,16 @@ class LineMap:
     @classmethod
     def of_text(cls, text: str) -> LineMap:
         """The map of a text that is its file to the character; lines end at LF, CRLF or a lone CR."""
-        points = np.frombuffer(text.encode("utf-32-le", "surrogatepass"), dtype=np.uint32)
-        newline = points == 10
-        lone_return = points == 13
-        lone_return[:-1] &= ~newline[1:]
-        starts = np.flatnonzero(newline | lone_return) + 1
-        return cls((0, *starts.tolist()), tuple(range(1, len(starts) + 2)))
+        codec, width = ("ascii", np.uint8) if text.isascii() else ("utf-32-le", np.uint32)
+        points: npt.NDArray[Any] = np.frombuffer(text.encode(codec, "surrogatepass"), dtype=width)
+        ends = points == 10
+        if "\r" in text:
+            lone_return = points == 13
+            lone_return[:-1] &= ~ends[1:]
+            ends |= lone_return
+        starts = (0, *(np.flatnonzero(ends) + 1).tolist())
+        few = len(starts) <= len(_counting)
+        return cls(starts, _counting[: len(starts)] if few else tuple(range(1, len(starts) + 1)))
 
     def at(self, offset: int) -> int:
         """The line or page that holds the character at `offset`."""
@@ -109,13 +116,15 @@ class Candidates:
     """What a retriever offers, as parallel arrays, best first.
 
     ids: int64 [n], positions in the index; scores: float32 [n], descending; costs: int64 [n], tokens; vectors:
-    float32 [n, d] of unit length, or None where the retriever has none.
+    float32 [n, d] of unit length, or None where the retriever has none; aspects: float32 [n, a], how much of the
+    score speaks to each part of the question, or None.
     """
 
     ids: Ints
     scores: Floats
     costs: Ints
     vectors: Floats | None = None
+    aspects: Floats | None = None
 
     def __len__(self) -> int:
         return len(self.ids)

@@ -1,1 +1,8 @@
-"""prompt"""
+"""What the model reads: the stable part first, numbered passages, the question last; and who was cited in the reply."""
+
+from __future__ import annotations
+
+from chunkwise.prompt.citations import Citations, cited
+from chunkwise.prompt.layout import INSTRUCTIONS, Message, context, label, messages, prompt
+
+__all__ = ["INSTRUCTIONS", "Citations", "Message", "cited", "context", "label", "messages", "prompt"]

@@ -1,1 +1,17 @@
-"""read"""
+"""Files to Documents: which files there are, what they hold, and where in the file every character came from.
+
+walk: the readable files below some roots, and what was passed over and why (`walk.py`).
+read, parse: a file, or bytes from elsewhere, as a Document (`document.py`).
+media_type: what a file holds, by its name and its first bytes (`media.py`).
+
+Behind them: bytes to text (`decode.py`), and the formats whose text is not the file to the character (`html.py`,
+`pdf.py`, `notebook.py`), each of which lays out its text with a map back to lines or pages (`layout.py`).
+"""
+
+from __future__ import annotations
+
+from chunkwise.read.document import parse, read
+from chunkwise.read.media import media_type
+from chunkwise.read.walk import Skipped, walk
+
+__all__ = ["Skipped", "media_type", "parse", "read", "walk"]

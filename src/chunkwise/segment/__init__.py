@@ -1,1 +1,39 @@
-"""segment"""
+"""Documents to chunks: cut at the document's own joints, every span exact to the character.
+
+`outline` finds a document's structure once; a `Segmenter`, built by a recipe of the family "segment", cuts; `chunks`
+makes of its spans what the index stores. tree-sitter loads when code is first cut.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import TypeAlias
+
+import numpy as np
+
+from chunkwise.segment.outline import Outline, outline
+from chunkwise.tokens import TokenOffsets
+from chunkwise.units import Chunk, Document, Span, content_id
+
+__all__ = ["Outline", "Segmenter", "chunks", "outline"]
+
+Segmenter: TypeAlias = Callable[[Document, TokenOffsets], list[Span]]
+
+
+def chunks(document: Document, segmenter: Segmenter, offsets: TokenOffsets) -> list[Chunk]:
+    """The document's chunks in order, each with its share of the tokenizer pass and the path it stands under.
+
+    offsets: the one pass over `document.text`, from `Tokenizer.offsets`.
+    """
+    spans = segmenter(document, offsets)
+    if not spans:
+        return []
+    bounds = np.array(spans, dtype=np.int64)
+    tokens = np.diff(np.searchsorted(offsets.starts, bounds), axis=1)[:, 0].tolist()
+    found = outline(document)
+    blocks = (np.searchsorted(found.starts, bounds[:, 0], side="right") - 1).tolist()
+    text, doc_id, kinds, paths = document.text, document.id, found.kinds, found.paths
+    return [
+        Chunk(content_id(piece := text[span[0] : span[1]]), doc_id, span, piece, count, kinds[block], paths[block])
+        for span, count, block in zip(spans, tokens, blocks, strict=True)
+    ]

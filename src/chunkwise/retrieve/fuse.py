@@ -1,0 +1,38 @@
+"""Fuse: one ranking out of several."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+
+from chunkwise.units import Floats, Ints
+
+
+def scaled(scores: Floats) -> Floats:
+    """Each row of `scores` [r, n] divided by its largest value, so that rankings of any scale can be added."""
+    peak = scores.max(axis=1, keepdims=True, initial=0)
+    return scores / np.where(peak > 0, peak, 1)
+
+
+def best(scores: Floats, k: int) -> Ints:
+    """The indices of the k largest of `scores` [n] that are above zero, descending, ties to the earlier one."""
+    k = min(k, len(scores))
+    if k < len(scores):
+        floor = np.partition(scores, len(scores) - k)[len(scores) - k]
+        chosen = np.flatnonzero(scores >= max(floor, np.finfo(np.float32).tiny))
+    else:
+        chosen = np.flatnonzero(scores > 0)
+    return chosen[np.argsort(-scores[chosen], kind="stable")][:k]
+
+
+def reciprocal_ranks(rankings: Sequence[Ints], n: int, k: int = 60) -> Floats:
+    """Reciprocal rank fusion: the sum over rankings of 1 / (k + rank) for each of n items; float32 [n].
+
+    Source: Cormack, Clarke and Buettcher, Reciprocal Rank Fusion outperforms Condorcet and individual Rank Learning
+    Methods.
+    """
+    scores = np.zeros(n, dtype=np.float32)
+    for ranking in rankings:
+        scores[ranking] += 1 / (k + 1 + np.arange(len(ranking), dtype=np.float32))
+    return scores

@@ -1,0 +1,108 @@
+"""Lexical evidence: BM25 of every chunk's surroundings at several widths, from one pass of the query's postings."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from functools import cached_property
+from typing import TYPE_CHECKING, TypeAlias
+
+import numpy as np
+import numpy.typing as npt
+
+from chunkwise.units import Floats, Ints
+
+if TYPE_CHECKING:
+    from chunkwise.store.postings import Postings
+
+Terms: TypeAlias = npt.NDArray[np.uint64]
+
+K1, B = 1.5, 0.75
+
+
+class Lexical:
+    """BM25 (Lucene's form: Robertson and Zaragoza, The Probabilistic Relevance Framework) over windows of chunks.
+
+    A window of width w is a chunk with w neighbours of its document on each side; width 0 is the chunk alone. Term
+    counts of windows are running sums over the postings, so that every width costs one pass and no index of its own.
+    """
+
+    def __init__(self, postings: Postings, widths: Sequence[int] = (0,)) -> None:
+        self.postings = postings
+        self.widths = tuple(widths)
+
+    @cached_property
+    def _norms(self) -> list[Floats]:
+        """For each width, what a window's length adds to the denominator; float32 [places], infinite in the gaps."""
+        norms = []
+        place = self.postings.place
+        for width in self.widths:
+            lengths = window_sums(self.postings.lengths, width)
+            norm = np.full(len(lengths), np.inf, dtype=np.float32)
+            if len(place):
+                mean = max(1.0, float(lengths[place].mean()))
+                norm[place] = K1 * (1 - B + B * lengths[place] / mean)
+            norms.append(norm)
+        return norms
+
+    def scores(self, terms: Terms) -> tuple[Floats, Floats]:
+        """The BM25 score of each chunk's window at each width for the query's terms, and what each term weighs.
+
+        terms: uint64 [t]. Returns float32 [widths, chunks] and the inverse document frequencies, float32 [widths, t].
+        """
+        postings, chunks = self.postings, len(self.postings.place)
+        reach = max(self.widths)
+        scores = np.zeros((len(self.widths), len(postings.lengths)), dtype=np.float32)
+        weights = np.zeros((len(self.widths), len(terms)), dtype=np.float32)
+        for column, term in enumerate(terms.tolist()):
+            places, counts = postings.of_term(term)
+            if not len(places):
+                continue
+            near: Ints | slice
+            near, at = _surroundings(places, reach)
+            size = len(near)
+            if size > len(postings.lengths) // 3:  # then slices over everything beat gathers
+                near, at, size = slice(None), places.astype(np.int64), len(postings.lengths)
+            here = np.zeros(size, dtype=np.float32)
+            here[at] = counts
+            for row, norm, width, weight in zip(scores, self._norms, self.widths, weights, strict=True):
+                score = window_sums(here, width) if width else here.copy()
+                score /= score + norm[near]
+                found = np.count_nonzero(score)
+                weight[column] = np.log1p((chunks - found + 0.5) / (found + 0.5))
+                score *= weight[column]
+                row[near] += score
+        return scores[:, postings.place], weights
+
+    def parts(self, terms: Terms, weights: Floats, chunks: Ints) -> Floats:
+        """What each term adds to the scores of some chunks; float32 [widths, n, t], summing over t to `scores`."""
+        place = self.postings.place[chunks]
+        parts = np.zeros((len(self.widths), len(chunks), len(terms)), dtype=np.float32)
+        for column, term in enumerate(terms.tolist()):
+            places, counts = self.postings.of_term(term)
+            total = np.concatenate([[0], np.cumsum(counts, dtype=np.int64)])
+            for part, norm, width, weight in zip(parts, self._norms, self.widths, weights, strict=True):
+                first, last = np.searchsorted(places, (place - width, place + width + 1))
+                count = (total[last] - total[first]).astype(np.float32)
+                part[:, column] = weight[column] * count / (count + norm[place])
+        return parts
+
+
+def window_sums(values: npt.NDArray[np.generic], width: int) -> Floats:
+    """The sum of `values` [n], whole numbers, over each place and `width` neighbours on both sides; float32 [n]."""
+    n = len(values)
+    exact = np.float32 if values.sum(dtype=np.float64) < 2**24 else np.float64
+    total = np.zeros(n + 2 * width + 1, dtype=exact)
+    np.cumsum(values, out=total[width + 1 : width + 1 + n])
+    total[width + 1 + n :] = total[width + n]
+    return (total[2 * width + 1 :] - total[:n]).astype(np.float32, copy=False)
+
+
+def _surroundings(places: npt.NDArray[np.int32], reach: int) -> tuple[Ints, Ints]:
+    """All places within `reach` of `places`, ascending, and where among them `places` are; linear, no sorting.
+
+    Runs that do not touch lie side by side in the result, with `reach` places without the term between them and the
+    next posting on either side: a window of up to that reach sees nothing of its neighbour run.
+    """
+    step = np.minimum(np.diff(places, prepend=places[0] - 2 * reach - 1), 2 * reach + 1).astype(np.int64)
+    at = np.cumsum(step) - 1 - reach
+    return np.repeat(places - at, step) + np.arange(step.sum()), at

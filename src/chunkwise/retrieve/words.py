@@ -1,0 +1,154 @@
+"""Words: what a text is searched by. Unicode words, identifiers split, stems and stop words by language."""
+
+from __future__ import annotations
+
+import hashlib
+import re
+import unicodedata
+from collections.abc import Iterable, Sequence
+from functools import lru_cache
+from typing import TYPE_CHECKING, TypeAlias
+
+import numpy as np
+import numpy.typing as npt
+
+from chunkwise.store.postings import WordCounts
+
+if TYPE_CHECKING:
+    from Stemmer import Stemmer
+
+Terms: TypeAlias = npt.NDArray[np.uint64]
+
+# Python's \w is Unicode letters, digits and underscores; an apostrophe within a word belongs to it (don't, l'eau).
+_word = re.compile(r"\w+(?:['’]\w+)*")
+# Scripts written without blanks between words: Thai, Lao, Burmese, Khmer, kana, Han, Hangul left out (it has blanks).
+_unspaced = re.compile(r"[\u0e00-\u0eff\u1000-\u109f\u1780-\u17ff\u3040-\u30ff\u3400-\u9fff\uf900-\ufaff\U00020000-\U0003ffff]+")
+# run_coroutine -> run, coroutine; HTTPServer -> HTTP, Server; utf8 -> utf, 8.
+_part = re.compile(r"[A-Z]+(?![a-z])|[A-Z]?[a-z]+|[^\W\d_A-Za-z]+|\d+")
+
+SNOWBALL = {
+    "ar": "arabic", "ca": "catalan", "da": "danish", "de": "german", "el": "greek", "en": "english", "es": "spanish",
+    "et": "estonian", "eu": "basque", "fi": "finnish", "fr": "french", "ga": "irish", "hi": "hindi", "hu": "hungarian",
+    "hy": "armenian", "id": "indonesian", "it": "italian", "lt": "lithuanian", "ne": "nepali", "nl": "dutch",
+    "no": "norwegian", "pt": "portuguese", "ro": "romanian", "ru": "russian", "sr": "serbian", "sv": "swedish",
+    "ta": "tamil", "tr": "turkish", "yi": "yiddish",
+}  # fmt: skip
+
+
+class Words:
+    """The analyser of one language.
+
+    language: ISO 639-1 code; one that Snowball does not know, or "", is searched by plain words. Words are folded to
+    one case and form; identifiers count whole and by their parts; runs of scripts without blanks by character pairs.
+    """
+
+    def __init__(self, language: str = "en") -> None:
+        self.language = language
+        self._stop = _stop_words(language)
+        self._stemmer: Stemmer | None = None
+        if language in SNOWBALL:
+            from Stemmer import Stemmer
+
+            self._stemmer = Stemmer(SNOWBALL[language])
+        self._known: dict[str, tuple[int, ...]] = {}
+
+    def terms(self, text: str) -> list[str]:
+        """The terms of a text in order, stop words left out."""
+        return [term for word in _word.findall(text) for term in self._split(word)]
+
+    def hashes(self, text: str) -> Terms:
+        """The distinct terms of a text as the index knows them: uint64, ascending."""
+        return np.unique(np.array([term_hash(term) for term in self.terms(text)], dtype=np.uint64))
+
+    def count(self, texts: Sequence[str]) -> WordCounts:
+        """The terms of many texts, counted. Each distinct word is looked at once, whatever its occurrences."""
+        words: list[str] = []
+        sizes = np.zeros(len(texts), dtype=np.int64)
+        for at, text in enumerate(texts):
+            found = _word.findall(text)
+            sizes[at] = len(found)
+            words += found
+        distinct = {word: number for number, word in enumerate(dict.fromkeys(words))}
+        word = np.fromiter(map(distinct.__getitem__, words), dtype=np.int64, count=len(words))
+        text_of = np.repeat(np.arange(len(texts)), sizes)
+        expansions = [self._hashes(word) for word in distinct]
+        fan = np.array([len(hashes) for hashes in expansions], dtype=np.int64)
+        flat = np.array([value for hashes in expansions for value in hashes], dtype=np.uint64)
+        begins = np.cumsum(fan) - fan
+        repeat = fan[word]
+        inner = np.arange(repeat.sum()) - np.repeat(np.cumsum(repeat) - repeat, repeat)
+        term, text_of = flat[np.repeat(begins[word], repeat) + inner], np.repeat(text_of, repeat)
+        terms, local = np.unique(term, return_inverse=True)
+        entries, counts = np.unique(local * max(1, len(texts)) + text_of, return_counts=True)
+        term_of, text_of_entry = np.divmod(entries, max(1, len(texts)))
+        return WordCounts(
+            terms,
+            np.searchsorted(term_of, np.arange(len(terms) + 1)),
+            text_of_entry.astype(np.int32),
+            counts.astype(np.int32),
+            np.bincount(text_of, minlength=len(texts)).astype(np.int32),
+        )
+
+    def _hashes(self, word: str) -> tuple[int, ...]:
+        known = self._known.get(word)
+        if known is None:
+            if len(self._known) > 1_000_000:
+                self._known.clear()
+            known = self._known[word] = tuple(term_hash(term) for term in self._split(word))
+        return known
+
+    def _split(self, word: str) -> list[str]:
+        """The terms that one word stands for: itself, an identifier's parts, or pairs of characters."""
+        if not word.isascii():
+            word = unicodedata.normalize("NFKC", word)
+            if _unspaced.search(word):
+                return list(_pairs(word))
+        parts = [word]
+        if len(word) > 3 and not (word.islower() or word.istitle()) or "_" in word or not word.isalpha():
+            found = [part for part in _part.findall(word) if part != word]
+            parts += found if len(found) > 1 or "_" in word else []
+        folded = (part.strip("_").casefold().replace("’", "'") for part in parts)
+        kept = (part.removesuffix("'s") for part in folded if part and part not in self._stop)
+        return [self._stemmer.stemWord(part) if self._stemmer else part for part in kept if len(part) < 200]
+
+
+def _pairs(word: str) -> Iterable[str]:
+    end = 0
+    for run in _unspaced.finditer(word):
+        if run.start() > end:
+            yield word[end : run.start()].casefold()
+        text = run.group()
+        yield from (text[at : at + 2] for at in range(max(1, len(text) - 1)))
+        end = run.end()
+    if end < len(word):
+        yield word[end:].casefold()
+
+
+def term_hash(term: str) -> int:
+    """The 64-bit hash by which a term is stored: the same on every machine and in every run."""
+    return int.from_bytes(hashlib.blake2b(term.encode("utf-8", "surrogatepass"), digest_size=8).digest(), "little")
+
+
+# The words of English that stand for no thing: published lists are either too short for questions (they keep "how",
+# "what", "do") or drop content ("able", "system").
+_english = frozenset(
+    """a an the and or but nor so yet if then than that this these those there here it its he him his she her hers they
+    them their theirs we us our ours you your yours i me my mine is are was were be been being am do does did doing
+    done has have had having can could may might must shall should will would of in on at by for from with to into onto
+    as about over under between among through during without within upon who whom whose which what when where why how
+    not no""".split()
+)
+
+
+def _stop_words(language: str) -> frozenset[str]:
+    if language == "en":
+        return _english
+    from stop_words import LANGUAGE_MAPPING, get_stop_words
+
+    return frozenset(get_stop_words(language)) if language in LANGUAGE_MAPPING else frozenset()
+
+
+@lru_cache(maxsize=64)
+def words(language: str = "en") -> Words:
+    """The analyser of that language, made once."""
+    return Words(language)

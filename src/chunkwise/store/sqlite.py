@@ -1,0 +1,376 @@
+"""The embedded store: SQLite holds the truth, arrays derived from it are searched."""
+
+from __future__ import annotations
+
+import contextlib
+import fcntl
+import json
+import os
+import sqlite3
+import time
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from chunkwise.errors import NoStore, StoreError
+from chunkwise.store import arrays
+from chunkwise.store.postings import Postings, WordCounts
+from chunkwise.store.protocol import Entry, FileState, Snapshot
+from chunkwise.units import Document, Floats, Ints, LineMap
+
+FILE = "chunkwise.sqlite3"
+DERIVED = "derived.safetensors"
+VERSION = 1
+
+_schema = """
+CREATE TABLE settings (key TEXT PRIMARY KEY, value TEXT NOT NULL) WITHOUT ROWID;
+CREATE TABLE documents (
+    number INTEGER PRIMARY KEY, source TEXT NOT NULL UNIQUE, content TEXT NOT NULL, size INTEGER NOT NULL,
+    modified INTEGER NOT NULL, seen INTEGER NOT NULL, media_type TEXT NOT NULL, language TEXT NOT NULL,
+    metadata TEXT NOT NULL, text BLOB NOT NULL, lines BLOB NOT NULL, line_unit TEXT NOT NULL, words BLOB NOT NULL);
+CREATE TABLE chunks (
+    document INTEGER NOT NULL, ordinal INTEGER NOT NULL, id BLOB NOT NULL, start INTEGER NOT NULL,
+    "end" INTEGER NOT NULL, tokens INTEGER NOT NULL, kind TEXT NOT NULL, path TEXT NOT NULL,
+    PRIMARY KEY (document, ordinal)) WITHOUT ROWID;
+CREATE TABLE vectors (
+    space TEXT NOT NULL, id BLOB NOT NULL, vector BLOB NOT NULL, PRIMARY KEY (space, id)) WITHOUT ROWID;
+"""
+
+
+class SQLiteStore:
+    """A knowledge base in one directory.
+
+    settings: what the index was made with, fixed at creation. Raises NoStore where there is none, or the directory
+    holds something else; StoreError for a store of another version, or a disk that is full.
+    """
+
+    def __init__(self, path: Path, settings: Mapping[str, str] | None = None) -> None:
+        """Open the store at `path`; with `settings`, make one where there is none."""
+        self.path = path
+        if settings is not None and not (path / FILE).exists():
+            _create(path, settings)
+        self._db = _connect(path)
+        self.settings = dict(self._db.execute("SELECT key, value FROM settings"))
+        self._snapshot: Snapshot | None = None
+
+    # Writing
+
+    @contextlib.contextmanager
+    def writing(self, waiting: Callable[[str], None] = lambda who: None) -> Iterator[None]:
+        """Hold the store for one writer. `waiting` is told who holds it, once, when one has to wait."""
+        with (self.path / "writer.lock").open("a+") as lock:
+            try:
+                fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            except OSError:
+                lock.seek(0)
+                waiting(lock.read().strip() or "another process")
+                fcntl.flock(lock, fcntl.LOCK_EX)
+            lock.truncate(0)
+            lock.write(f"process {os.getpid()}\n")
+            lock.flush()
+            yield
+
+    def put(self, entries: Iterable[Entry]) -> None:
+        """Write documents, each replacing what its source held before, in one transaction."""
+        space = self.settings.get("space", "")
+        with self._transaction() as db:
+            for entry in entries:
+                document, state = entry.document, entry.state
+                self._delete(db, document.source)
+                number = db.execute(
+                    "INSERT INTO documents VALUES (NULL, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
+                    (
+                        document.source, document.id, state.size, state.modified, state.seen, document.media_type,
+                        entry.language, json.dumps(dict(document.metadata), ensure_ascii=False),
+                        document.text.encode("utf-8", "surrogatepass"), _pack_lines(document.lines),
+                        document.lines.unit, _pack_words(entry.words),
+                    ),
+                ).lastrowid  # fmt: skip
+                ids = [bytes.fromhex(chunk.id) for chunk in entry.chunks]
+                db.executemany(
+                    "INSERT INTO chunks VALUES (?, ?, ?, ?, ?, ?, ?, ?)",
+                    (
+                        (number, at, key, *chunk.span, chunk.tokens, chunk.kind, "\x1f".join(chunk.path))
+                        for at, (key, chunk) in enumerate(zip(ids, entry.chunks, strict=True))
+                    ),
+                )
+                if entry.vectors is not None:
+                    rows = zip(ids, entry.vectors.astype(np.float16), strict=True)
+                    db.executemany(
+                        "INSERT OR IGNORE INTO vectors VALUES (?, ?, ?)",
+                        ((space, key, vector.tobytes()) for key, vector in rows),
+                    )
+
+    def touch(self, states: Mapping[str, FileState]) -> None:
+        """Note new file states of documents whose content did not change."""
+        with self._transaction(changes=False) as db:
+            db.executemany(
+                "UPDATE documents SET size = ?, modified = ?, seen = ? WHERE source = ?",
+                ((state.size, state.modified, state.seen, source) for source, state in states.items()),
+            )
+
+    def remove(self, sources: Iterable[str]) -> int:
+        """Forget documents and the vectors that no other chunk shares; how many documents there were."""
+        with self._transaction() as db:
+            gone = sum(self._delete(db, source) for source in sources)
+            if gone:
+                db.execute("DELETE FROM vectors WHERE id NOT IN (SELECT id FROM chunks)")
+        return gone
+
+    def put_vectors(self, space: str, ids: npt.NDArray[np.void], vectors: Floats) -> None:
+        """Keep vectors by content id: float32 [n, d], stored as float16."""
+        with self._transaction(changes=False) as db:
+            rows = zip(ids, vectors.astype(np.float16), strict=True)
+            db.executemany(
+                "INSERT OR REPLACE INTO vectors VALUES (?, ?, ?)",
+                ((space, key.tobytes(), vector.tobytes()) for key, vector in rows),
+            )
+
+    @staticmethod
+    def _delete(db: sqlite3.Connection, source: str) -> int:
+        row = db.execute("SELECT number FROM documents WHERE source = ?", (source,)).fetchone()
+        if row is None:
+            return 0
+        db.execute("DELETE FROM chunks WHERE document = ?", row)
+        db.execute("DELETE FROM documents WHERE number = ?", row)
+        return 1
+
+    @contextlib.contextmanager
+    def _transaction(self, changes: bool = True) -> Iterator[sqlite3.Connection]:
+        """One transaction; with `changes`, the derived arrays fall one generation behind."""
+        try:
+            with self._db:
+                self._db.execute("BEGIN IMMEDIATE")
+                if changes:
+                    self._db.execute(
+                        "UPDATE settings SET value = CAST(value AS INTEGER) + 1 WHERE key = 'generation'"
+                    )
+                yield self._db
+        except sqlite3.OperationalError as error:
+            raise _explained(error, self.path) from error
+
+    # Reading
+
+    def files(self) -> dict[str, FileState]:
+        """The state of every document's file, by source."""
+        rows = self._db.execute("SELECT source, content, size, modified, seen FROM documents")
+        return {source: FileState(*state) for source, *state in rows}
+
+    def document(self, source: str) -> Document:
+        """A document with its text, as it was when it was indexed."""
+        row = self._db.execute(
+            "SELECT content, text, media_type, metadata, lines, line_unit FROM documents WHERE source = ?", (source,)
+        ).fetchone()
+        if row is None:
+            raise StoreError(f"{source} is not in {self.path} any more; ask again")
+        content, text, media_type, metadata, lines, unit = row
+        return Document(
+            content, text.decode("utf-8", "surrogatepass"), source, media_type, json.loads(metadata),
+            _unpack_lines(lines, unit),
+        )  # fmt: skip
+
+    def headings(self, source: str, ordinal: int) -> tuple[str, ...]:
+        """The headings or the qualified name that a document's chunk stands under."""
+        row = self._db.execute(
+            "SELECT path FROM chunks WHERE document = (SELECT number FROM documents WHERE source = ?) AND ordinal = ?",
+            (source, ordinal),
+        ).fetchone()
+        return tuple(row[0].split("\x1f")) if row and row[0] else ()
+
+    def vectors(self, space: str, ids: npt.NDArray[np.void]) -> tuple[Ints, Floats]:
+        """Those of `ids` that have a vector in `space`: their indices, ascending, and float32 [found, d]."""
+        keys = [key.tobytes() for key in ids]
+        found: dict[bytes, bytes] = {}
+        for at in range(0, len(keys), 500):
+            part = keys[at : at + 500]
+            marks = ",".join("?" * len(part))
+            found |= dict(
+                self._db.execute(f"SELECT id, vector FROM vectors WHERE space = ? AND id IN ({marks})", (space, *part))
+            )
+        have = [at for at, key in enumerate(keys) if key in found]
+        if not have:
+            return np.zeros(0, dtype=np.int64), np.zeros((0, 0), dtype=np.float32)
+        flat = np.frombuffer(b"".join(found[keys[at]] for at in have), dtype=np.float16)
+        return np.array(have), flat.reshape(len(have), -1).astype(np.float32)
+
+    def counts(self) -> dict[str, int]:
+        """How much there is: documents, chunks, tokens, bytes, and vectors by space."""
+        one = self._db.execute
+        documents, size = one("SELECT COUNT(*), COALESCE(SUM(LENGTH(text)), 0) FROM documents").fetchone()
+        chunks, tokens = one("SELECT COUNT(*), COALESCE(SUM(tokens), 0) FROM chunks").fetchone()
+        spaces = {f"vectors {space}": n for space, n in one("SELECT space, COUNT(*) FROM vectors GROUP BY space")}
+        return {"documents": documents, "chunks": chunks, "tokens": tokens, "bytes": size, **spaces}
+
+    def snapshot(self) -> Snapshot:
+        """The newest complete state as arrays; derived anew when what lies on disk is behind or missing."""
+        generation = self._generation()
+        if self._snapshot is None or self._snapshot.generation != generation:
+            self._snapshot = self._read_derived(generation) or self._derive()
+        return self._snapshot
+
+    def close(self) -> None:
+        """Let go of files."""
+        self._snapshot = None
+        self._db.close()
+
+    def _generation(self) -> int:
+        return int(self._db.execute("SELECT value FROM settings WHERE key = 'generation'").fetchone()[0])
+
+    # Deriving
+
+    def _read_derived(self, generation: int) -> Snapshot | None:
+        try:
+            found, notes = arrays.load(self.path / DERIVED)
+        except (OSError, ValueError):
+            return None
+        if notes.get("generation") != str(generation) or notes.get("version") != str(VERSION):
+            return None
+        return _snapshot(generation, found, notes)
+
+    def _derive(self) -> Snapshot:
+        """Build the arrays from the truth, keep them for the next process where the directory can be written."""
+        db = self._db
+        db.execute("BEGIN")  # one consistent state, whatever a writer does meanwhile
+        try:
+            generation = self._generation()
+            documents = db.execute("SELECT number, source, language, words FROM documents ORDER BY source").fetchall()
+            order = {number: at for at, (number, *_) in enumerate(documents)}
+            rows = db.execute('SELECT document, id, start, "end", tokens FROM chunks ORDER BY document, ordinal')
+            chunks = rows.fetchall()
+            vectors = dict(
+                db.execute("SELECT id, vector FROM vectors WHERE space = ?", (self.settings.get("space", ""),))
+            )
+        finally:
+            db.rollback()
+        numbers = np.array([order[row[0]] for row in chunks], dtype=np.int32)
+        inside = np.argsort(numbers, kind="stable")
+        chunks = [chunks[at] for at in inside]
+        columns = np.array([row[2:] for row in chunks], dtype=np.int32).reshape(len(chunks), 3)
+        postings = Postings.of([_unpack_words(words) for *_, words in documents])
+        found = {
+            "document": numbers[inside],
+            "start": columns[:, 0],
+            "end": columns[:, 1],
+            "tokens": columns[:, 2],
+            "ids": np.frombuffer(b"".join(row[1] for row in chunks), dtype=np.uint8).reshape(len(chunks), 16),
+            **{name: getattr(postings, name) for name in Postings.__slots__},
+        }
+        if vectors and all(row[1] in vectors for row in chunks):
+            matrix = np.frombuffer(b"".join(vectors[row[1]] for row in chunks), dtype=np.float16)
+            found["matrix"] = matrix.reshape(len(chunks), -1)
+            found["bits"] = np.packbits(found["matrix"] > 0, axis=1).view(np.uint64)
+        languages: dict[str, int] = {}
+        for _, _, language, _ in documents:
+            languages[language] = languages.get(language, 0) + 1
+        notes = {
+            "generation": str(generation),
+            "version": str(VERSION),
+            "sources": json.dumps([source for _, source, *_ in documents]),
+            "languages": json.dumps(languages),
+        }
+        with contextlib.suppress(OSError):  # a read-only or full disk: the arrays serve this process alone
+            arrays.save(self.path / DERIVED, found, notes)
+        return _snapshot(generation, found, notes)
+
+
+def _create(path: Path, settings: Mapping[str, str]) -> None:
+    """Make a store so that it is there whole or not at all."""
+    try:
+        path.mkdir(parents=True, exist_ok=True)
+        if any(entry.name != "writer.lock" and not entry.name.startswith(f".{FILE}") for entry in path.iterdir()):
+            raise NoStore(f"{path} is not empty and holds no knowledge base; name a new or an empty directory")
+        waiting = path / f".{FILE}.{os.getpid()}"
+        waiting.unlink(missing_ok=True)
+        db = sqlite3.connect(waiting, isolation_level=None)
+        db.execute("PRAGMA journal_mode = DELETE")
+        db.executescript(_schema)
+        rows = {**settings, "generation": "0", "made": time.strftime("%Y-%m-%dT%H:%M:%S")}
+        db.executemany("INSERT INTO settings VALUES (?, ?)", rows.items())
+        db.execute(f"PRAGMA user_version = {VERSION}")
+        db.close()
+        with contextlib.suppress(FileExistsError):  # another process made it first: its store is as good
+            os.link(waiting, path / FILE)
+        waiting.unlink()
+    except sqlite3.OperationalError as error:
+        raise _explained(error, path) from error
+    except OSError as error:
+        raise StoreError(f"cannot make a knowledge base at {path}: {error.strerror}") from error
+
+
+def _connect(path: Path) -> sqlite3.Connection:
+    file = path / FILE
+    if not file.is_file():
+        what = "holds no knowledge base" if path.exists() else "does not exist"
+        raise NoStore(f"{path} {what}; make one with `chunkwise index DOCS --into {path}`")
+    try:
+        db = sqlite3.connect(file, isolation_level=None, timeout=60, check_same_thread=False)
+        version = db.execute("PRAGMA user_version").fetchone()[0]
+        if version != VERSION:
+            age = "a newer" if version > VERSION else "an older"
+            raise StoreError(
+                f"{path} was written by {age} chunkwise (store version {version}, this one reads {VERSION});"
+                f" {'update chunkwise' if version > VERSION else 'index the documents anew'}"
+            )
+        with contextlib.suppress(sqlite3.OperationalError):  # a read-only directory is read as it is
+            db.execute("PRAGMA journal_mode = WAL")
+        db.execute("PRAGMA synchronous = NORMAL")
+        db.execute("SELECT COUNT(*) FROM settings").fetchone()
+    except sqlite3.DatabaseError as error:
+        raise NoStore(f"{file} is not a chunkwise knowledge base: {error}") from error
+    return db
+
+
+def _explained(error: sqlite3.OperationalError, path: Path) -> StoreError:
+    text = str(error)
+    if "full" in text:
+        return StoreError(f"the disk that holds {path} is full; free some room and run the same command again")
+    if "readonly" in text or "unable to open" in text:
+        return StoreError(f"{path} cannot be written: {text}; check the directory's permissions")
+    if "locked" in text:
+        return StoreError(f"{path} is held by another process; wait for it to end and try again")
+    return StoreError(f"{path}: {text}")
+
+
+def _snapshot(generation: int, found: Mapping[str, npt.NDArray[Any]], notes: Mapping[str, str]) -> Snapshot:
+    return Snapshot(
+        generation=generation,
+        sources=tuple(json.loads(notes["sources"])),
+        languages=json.loads(notes["languages"]),
+        document=found["document"],
+        start=found["start"],
+        end=found["end"],
+        tokens=found["tokens"],
+        ids=np.ascontiguousarray(found["ids"]).view("V16")[:, 0] if len(found["ids"]) else np.zeros(0, "V16"),
+        postings=Postings(**{name: found[name] for name in Postings.__slots__}),
+        matrix=found.get("matrix"),
+        bits=found.get("bits"),
+    )
+
+
+def _pack_lines(lines: LineMap) -> bytes:
+    return np.array([lines.starts, lines.numbers], dtype=np.int32).tobytes()
+
+
+def _unpack_lines(data: bytes, unit: Any) -> LineMap:
+    starts, numbers = np.frombuffer(data, dtype=np.int32).reshape(2, -1).tolist()
+    return LineMap(tuple(starts), tuple(numbers), unit)
+
+
+def _pack_words(words: WordCounts) -> bytes:
+    parts = (words.terms, words.first.astype(np.int32), words.chunks, words.counts, words.lengths)
+    sizes = np.array([len(part) for part in parts], dtype=np.int32)
+    return b"".join([sizes.tobytes(), *(part.tobytes() for part in parts)])
+
+
+def _unpack_words(data: bytes) -> WordCounts:
+    sizes = np.frombuffer(data, dtype=np.int32, count=5).tolist()
+    kinds = (np.uint64, np.int32, np.int32, np.int32, np.int32)
+    parts, at = [], 20
+    for size, kind in zip(sizes, kinds, strict=True):
+        parts.append(np.frombuffer(data, dtype=kind, count=size, offset=at))
+        at += parts[-1].nbytes
+    terms, first, chunks, counts, lengths = parts
+    return WordCounts(terms, first, chunks, counts, lengths)
