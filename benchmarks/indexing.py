@@ -20,7 +20,7 @@ import time
 import tokenize
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 from . import stdlib
 from .machine import RESULTS, as_markdown, offline, setting
@@ -70,15 +70,15 @@ def main() -> None:
     print(_markdown(about, lines))
 
 
-def ours(folder: Path, size: int | None, vectors: str = "lazy") -> Seen:
+def ours(folder: Path, size: int | None, vectors: Literal["lazy", "eager"] = "lazy") -> Seen:
     """`index.add` of the folder."""
     started = time.perf_counter()
     import chunkwise
 
     with tempfile.TemporaryDirectory() as kb:
-        index = chunkwise.Index.open(Path(kb) / "kb", create=True)
+        index = chunkwise.Index.open(Path(kb) / "kb", create=True, vectors=vectors)
         ready = time.perf_counter()
-        index.add(folder, vectors=vectors)
+        index.add(folder)
         done = time.perf_counter()
         chunks = index.status()["chunks"]
     return _seen(ready - started, done - ready, chunks)

@@ -48,11 +48,11 @@ def main() -> None:
             import chunkwise
 
             index = chunkwise.Index.open(kb, create=True)
-            index.add(stdlib.copy(Path(folder) / "stdlib"), vectors="lazy")
+            index.add(stdlib.copy(Path(folder) / "stdlib"))
             times = _packs(index, options.rounds)
             if options.warm or everything:
                 seen["warm"] = {"chunks": index.status()["chunks"], **_quantiles(times)}
-            del index
+            index.close()
         if options.cold or everything:
             seen["cold"] = _cold(kb)
         if options.scale or everything:

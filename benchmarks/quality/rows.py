@@ -30,13 +30,16 @@ class Ours:
 
 
 DEFAULT = "chunkwise"
+PLAIN = {"segmenter": "recursive:size=200"}  # chunks as the peers cut them, for the plain retrievers
 OURS = {
     DEFAULT: Ours(),
+    "chunkwise eager vectors": Ours(index={"vectors": "eager"}),
     "chunkwise static vectors": Ours(index={"vectors": "static"}),
-    "chunkwise lexical only": Ours(pack={"retriever": "multiscale:dense=0"}),
-    "chunkwise bm25": Ours(pack={"retriever": "bm25", "selector": "top-k"}),
-    "chunkwise dense": Ours(pack={"retriever": "dense", "selector": "top-k"}),
-    "chunkwise rrf": Ours(pack={"retriever": "rrf", "selector": "top-k"}),
+    "chunkwise lexical only": Ours(index={"vectors": "none"}),
+    "chunkwise lexical only, top-k": Ours(index={"vectors": "none"}, pack={"selector": "top-k"}),
+    "chunkwise bm25": Ours(index={**PLAIN, "vectors": "none"}, pack={"retriever": "bm25", "selector": "top-k"}),
+    "chunkwise dense": Ours(index=PLAIN, pack={"retriever": "dense", "selector": "top-k"}),
+    "chunkwise rrf": Ours(index=PLAIN, pack={"retriever": "rrf", "selector": "top-k"}),
 }
 
 
