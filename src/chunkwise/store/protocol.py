@@ -47,11 +47,12 @@ class Snapshot:
     """One state of the index as arrays, derived from the store and ready to be searched. Chunks are in document order.
 
     document: int32 [chunks], into `sources`; start, end, tokens: int32 [chunks]; ids: bytes16 [chunks]; matrix:
-    float16 [chunks, d] of unit length, or None; bits: uint64 [chunks, d / 64], the signs of the matrix.
+    float16 [chunks, d] of unit length, or None; contents: bytes16 [documents], their content ids; bits: uint64 [chunks, d / 64], the signs of the matrix.
     """
 
     generation: int
     sources: tuple[str, ...]
+    contents: npt.NDArray[np.void]
     languages: Mapping[str, int]
     document: npt.NDArray[np.int32]
     start: npt.NDArray[np.int32]
