@@ -79,6 +79,12 @@ def test_odd_text_is_tiled(name: str, odd: str, media_type: str) -> None:
         assert_fits(text, spans, 512)
 
 
+@pytest.mark.parametrize("odd", ODD)
+@pytest.mark.parametrize("media_type", MEDIA)
+def test_a_sentence_is_never_long(odd: str, media_type: str) -> None:
+    assert all(end - start <= 520 for start, end in cut("sentence", ODD[odd], media_type))
+
+
 PIECES = st.sampled_from(
     [*"aAé的1٣ .!'#,。ไ/", "\n", "\n\n", "\r\n", "\r", "  ", "\t", "\xa0", "\u2028", "\x00", "\ud83d", "\udc00", "👩‍👩‍👧", "🇫🇷",
      "e\u0301", "word", " the", "123", "...", "<|endoftext|>", "def f():\n", "    ", "class A:\n", "return x", "# ", "- ", "```",
