@@ -409,8 +409,8 @@ def report(found: dict[str, Any]) -> str:
             )
         lines.append("")
     lines += [
-        "Speeds are the best of interleaved rounds; splintr's own cache of words is emptied before each. `sentence` makes",
-        "small units and holds no token limit. Speed is over the documents reached in the time limit of a round.",
+        "Speeds are the best of interleaved rounds; splintr's own cache of words is emptied before each.",
+        "`sentence` makes small units and holds no token limit. Speed is over the documents reached in the time limit of a round.",
         "",
     ]
     for table in ("prose", "code"):
@@ -466,7 +466,8 @@ def main() -> None:
     )
     found: dict[str, Any] = {
         "run": {
-            "command": f"python -m benchmarks.chunking --data DIR --rounds {chosen.rounds} --seconds {chosen.seconds:g}",
+            "command": f"python -m benchmarks.chunking --data DIR --rounds {chosen.rounds}"
+            f" --seconds {chosen.seconds:g}",
             "date": f"{datetime.now(UTC):%Y-%m-%d}",
             "machine": f"{os.cpu_count()} cores, {cpu}; load at the start {os.getloadavg()[0]:.1f}",
             "versions": ", ".join(

@@ -53,7 +53,7 @@ def test_wrapped_lines_are_joined_and_turns_are_not() -> None:
     assert units(wrapped * 2) == [wrapped, wrapped]
     turns = (
         "A: Is the order that we placed last week ready for collection?\n"
-        "B: It will be ready tomorrow at noon, or so they tell me here.\n"
+        "B: It will be ready tomorrow at noon, or so they have told me here.\n"
         "A: Good, I will come by to collect it then, if it does not rain all day.\n"
     )
     assert units(turns) == turns.splitlines(keepends=True)
@@ -96,7 +96,7 @@ import os
 @wraps
 # why
 def first(a):
-    """Say what it does, in so many words that it stands alone. Then say a great deal more about it, at length."""
+    """Say what it does, in so many words that it stands alone. Then say a great deal more about what it does not do, at length."""
     return a
 
 
