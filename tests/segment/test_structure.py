@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from itertools import pairwise
+
 import pytest
 
 from chunkwise.recipe import build
@@ -26,7 +28,7 @@ def test_sentences_end_where_a_reader_ends_them() -> None:
         "It was (see Fig. 2 of the report). Nobody knew\u2026 Then it rained!"
     )
     ends = [0, *sentence_ends(text).tolist(), len(text)]
-    assert [text[a:b] for a, b in zip(ends, ends[1:], strict=False)] == [
+    assert [text[a:b] for a, b in pairwise(ends)] == [
         "Dr. J. Smith paid 3.5 million, i.e. nearly all of it. ",
         "\u201cWas that wise?\u201d he asked. ",
         "It was (see Fig. 2 of the report). ",
@@ -96,7 +98,7 @@ import os
 @wraps
 # why
 def first(a):
-    """Say what it does, in so many words that it stands alone. Then say a great deal more about what it does not do, at length."""
+    """Say what it does, in so many words that it stands alone. Then tell at length what it does not do, and why."""
     return a
 
 
@@ -120,7 +122,7 @@ def test_definitions_of_python() -> None:
 
 DEFINITIONS = {
     "javascript": "class A {\n  run(x) {\n    return x;\n  }\n}\nfunction free(y) {\n  return y;\n}\n",
-    "typescript": "export class A {\n  run(x: number) {\n    return x;\n  }\n}\nexport function free(y: string) {\n  return y;\n}\n",
+    "typescript": "export class A {\n  run(x: A) {\n    return x;\n  }\n}\nexport function free(y: A) {\n  return y;\n}\n",
     "tsx": "class A {\n  run() {\n    return <b/>;\n  }\n}\nfunction free() {\n  return <i/>;\n}\n",
     "java": "class A {\n  int run(int x) {\n    return x;\n  }\n}\nclass free {\n  int y;\n}\n",
     "go": "package p\n\ntype A struct {\n\tx int\n}\n\nfunc run() {\n\tprintln()\n}\n\nfunc free() {\n\tprintln()\n}\n",
@@ -148,3 +150,9 @@ def test_the_source_says_what_the_media_type_does_not() -> None:
 def test_code_without_a_grammar_is_cut_at_blank_lines() -> None:
     text = "local a = 1\nlocal b = 2\n\nfunction f()\n  return a\nend\n"
     assert units(text, source="x.lua") == ["local a = 1\nlocal b = 2\n\n", "function f()\n  return a\nend\n"]
+
+
+def test_minified_code_is_not_parsed() -> None:
+    text = "function a(b){return b}" * 6000
+    assert paths(text, "text/javascript") == [()]
+    assert "".join(units(text, "text/javascript")) == text
