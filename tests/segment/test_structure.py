@@ -98,7 +98,7 @@ import os
 @wraps
 # why
 def first(a):
-    """Say what it does, in so many words that it stands alone. Then tell at length what it does not do, and why."""
+    """Say what it does, in so many words that it stands alone. Then tell, at some length, what it never does, and why."""
     return a
 
 
@@ -122,7 +122,7 @@ def test_definitions_of_python() -> None:
 
 DEFINITIONS = {
     "javascript": "class A {\n  run(x) {\n    return x;\n  }\n}\nfunction free(y) {\n  return y;\n}\n",
-    "typescript": "export class A {\n  run(x: A) {\n    return x;\n  }\n}\nexport function free(y: A) {\n  return y;\n}\n",
+    "typescript": "class A {\n  run(x: A) {\n    return x;\n  }\n}\nexport function free(y: A) {\n  return y;\n}\n",
     "tsx": "class A {\n  run() {\n    return <b/>;\n  }\n}\nfunction free() {\n  return <i/>;\n}\n",
     "java": "class A {\n  int run(int x) {\n    return x;\n  }\n}\nclass free {\n  int y;\n}\n",
     "go": "package p\n\ntype A struct {\n\tx int\n}\n\nfunc run() {\n\tprintln()\n}\n\nfunc free() {\n\tprintln()\n}\n",
