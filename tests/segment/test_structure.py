@@ -98,7 +98,7 @@ import os
 @wraps
 # why
 def first(a):
-    """Say what it does, in so many words that it stands alone. Then tell, at some length, what it never does, and why."""
+    """Say what it does, in so many words. Then tell, at some length, what it never does, and the reason why."""
     return a
 
 
@@ -116,13 +116,13 @@ def test_definitions_of_python() -> None:
     found = units(PYTHON, "text/x-python")
     header = next(unit for unit in found if "def first" in unit)
     assert header.startswith("@wraps")
-    assert header.rstrip().endswith("in so many words that it stands alone.")
+    assert header.rstrip().endswith("in so many words.")
     assert found[-1] == "last = 1\n"
 
 
 DEFINITIONS = {
     "javascript": "class A {\n  run(x) {\n    return x;\n  }\n}\nfunction free(y) {\n  return y;\n}\n",
-    "typescript": "class A {\n  run(x: A) {\n    return x;\n  }\n}\nexport function free(y: A) {\n  return y;\n}\n",
+    "typescript": "class A {\n  run(x: A) {\n    return x;\n  }\n}\nexport function free(y: A) {\n  y;\n}\n",
     "tsx": "class A {\n  run() {\n    return <b/>;\n  }\n}\nfunction free() {\n  return <i/>;\n}\n",
     "java": "class A {\n  int run(int x) {\n    return x;\n  }\n}\nclass free {\n  int y;\n}\n",
     "go": "package p\n\ntype A struct {\n\tx int\n}\n\nfunc run() {\n\tprintln()\n}\n\nfunc free() {\n\tprintln()\n}\n",
