@@ -92,9 +92,7 @@ class Corpus:
         A chunk is read in its whole document where that is at most READ_WHOLE tokens long, and alone elsewhere.
         """
         assert self.judge is not None
-        documents = self.snapshot.document[chunks]
-        whole = self._lengths[documents] <= READ_WHOLE
-        ids = np.where(whole, self.snapshot.contents[documents], self.snapshot.ids[chunks])
+        ids, whole = self._read_in(chunks)
         keys = [key.tobytes() for key in ids]
         wanted = list({key: at for at, key in enumerate(keys) if key not in self._judged}.values())
         if wanted:
@@ -107,6 +105,25 @@ class Corpus:
                 self.store.put_vectors(self.judge.name, ids[new], made)
                 self._judged.update((keys[at], vector) for at, vector in zip(new, made, strict=True))
         return np.stack([self._judged[key] for key in keys])
+
+    def readings(self, chunks: Ints, most: int) -> Ints:
+        """The chunks of the first `most` different readings of `chunks`, best first; int64, ascending.
+
+        A reading is a chunk, or a whole document that is short enough: then all its chunks come with it.
+        """
+        ids, whole = self._read_in(chunks)
+        _, first = np.unique(ids, return_index=True)
+        leading = np.sort(first)[:most]
+        documents = np.unique(self.snapshot.document[chunks[leading[whole[leading]]]])
+        begin, end = (np.searchsorted(self.snapshot.document, documents, side=side) for side in ("left", "right"))
+        siblings = [np.arange(first, last) for first, last in zip(begin, end, strict=True)]
+        return np.unique(np.concatenate([chunks[leading], *siblings]))
+
+    def _read_in(self, chunks: Ints) -> tuple[npt.NDArray[np.void], npt.NDArray[np.bool_]]:
+        """The content id of what each chunk is read in, and whether that is its whole document."""
+        documents = self.snapshot.document[chunks]
+        whole = self._lengths[documents] <= READ_WHOLE
+        return np.where(whole, self.snapshot.contents[documents], self.snapshot.ids[chunks]), whole
 
     @cached_property
     def _lengths(self) -> Ints:

@@ -26,6 +26,15 @@ def best(scores: Floats, k: int) -> Ints:
     return chosen[np.argsort(-scores[chosen], kind="stable")][:k]
 
 
+def interleaved(first: Ints, second: Ints) -> Ints:
+    """The items of two rankings, each at the better of its two ranks, none twice; the first ranking wins ties."""
+    both = np.concatenate([first, second])
+    ranks = np.concatenate([2 * np.arange(len(first)), 2 * np.arange(len(second)) + 1])
+    order = np.argsort(ranks)
+    _, earliest = np.unique(both[order], return_index=True)
+    return both[order][np.sort(earliest)]
+
+
 def reciprocal_ranks(rankings: Sequence[Ints], n: int, k: int = 60) -> Floats:
     """Reciprocal rank fusion: the sum over rankings of 1 / (k + rank) for each of n items; float32 [n].
 

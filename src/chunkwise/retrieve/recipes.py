@@ -6,7 +6,7 @@ import numpy as np
 
 from chunkwise.recipe import recipe
 from chunkwise.retrieve.corpus import Corpus, Retriever
-from chunkwise.retrieve.fuse import best, reciprocal_ranks, scaled
+from chunkwise.retrieve.fuse import best, interleaved, reciprocal_ranks, scaled
 from chunkwise.units import Candidates, Floats, Ints
 
 WIDTHS = (0, 1, 3, 6)
@@ -18,24 +18,31 @@ WIDTHS = (0, 1, 3, 6)
     seed="Chunkwise's own: evidence at several scales",
     claim="finds evidence that a fixed window misses, because a chunk's surroundings speak for it at every width",
 )
-def multiscale(judges: int = 64, near: int = 64, weight: float = 1.5) -> Retriever:
-    """Small chunks scored by what their surroundings say at several widths; vectors weigh in for the candidates.
+def multiscale(judges: int = 64, lean: float = 0.5, weight: float = 2.0) -> Retriever:
+    """Small chunks scored by what their surroundings say at several widths; contextual vectors judge the best.
 
-    judges: how many of the best are read with contextual vectors; near: how many of the nearest by vector join the
-    candidates; weight: of each of the two cosines, where the lexical scores weigh one a width.
+    judges: how many readings (chunks, or whole short documents) get a contextual vector; lean: weight of each width's
+    scanned vectors, where each width's BM25 weighs one; weight: of each of the judges' two cosines.
     """
 
     def retrieve(corpus: Corpus, query: str, k: int) -> Candidates:
         terms, lexical = corpus.terms(query), corpus.lexical(WIDTHS)
         scales, weights = lexical.scores(terms)
         scores = scaled(scales).sum(axis=0)
-        close, _ = corpus.nearest(query, near)
-        chosen = np.union1d(best(scores, k), close)
-        parts = lexical.parts(terms, weights, chosen) / _peaks(scales)[:, None, None]
+        leanings = corpus.leanings(query, WIDTHS)
+        leaning = scores if leanings is None else scores + lean * scaled(leanings).sum(axis=0)
+        chosen = interleaved(best(scores, k), best(leaning, k))
+        if corpus.judge is None:
+            scores = leaning
+        if corpus.judge is not None and len(chosen):
+            judged = corpus.readings(chosen, judges)
+            cosines = _judged(corpus, query, judged)
+            chosen = np.union1d(chosen, judged)
+            added = np.full(len(chosen), cosines.min(), dtype=np.float32)  # the rest: what the least of the judged got
+            added[np.searchsorted(chosen, judged)] = cosines
+            scores[chosen] += weight * added
         scores = scores[chosen]
-        if corpus.judge is not None:
-            first = best(scores, judges)
-            scores = scores + weight * _judged(corpus, query, chosen, first)
+        parts = lexical.parts(terms, weights, chosen) / _peaks(scales)[:, None, None]
         return _candidates(corpus, chosen, scores, k, parts.sum(axis=0))
 
     return retrieve
@@ -100,26 +107,20 @@ def _peaks(scales: Floats) -> Floats:
     return np.where(peaks > 0, peaks, 1).astype(np.float32)
 
 
-def _judged(corpus: Corpus, query: str, chosen: Ints, first: Ints) -> Floats:
-    """Cosines of the query with the `first` of the chosen chunks and with their close surroundings, scaled and added.
+def _judged(corpus: Corpus, query: str, chunks: Ints) -> Floats:
+    """The cosines of the query with each of `chunks`, ascending, and with its close surroundings, scaled and added.
 
-    A chunk's surroundings are itself and those of its two neighbours that are judged too: theirs are the only vectors
-    that must be made. What was not judged gets what the least of the judged got. float32 [chosen].
+    The surroundings are the chunk and those of its two neighbours that are judged too, so that no other vector must
+    be made. float32 [n].
     """
     assert corpus.judge is not None
-    if not len(first):
-        return np.zeros(len(chosen), dtype=np.float32)
-    first = np.sort(first)
-    vectors = corpus.judged(chosen[first])
-    close = corpus.neighbours(chosen[first])[:, None]
+    vectors = corpus.judged(chunks)
+    close = corpus.neighbours(chunks)[:, None]
     window = vectors.copy()
     window[1:] += np.where(close, vectors[:-1], 0)
     window[:-1] += np.where(close, vectors[1:], 0)
     window /= np.maximum(np.linalg.norm(window, axis=1, keepdims=True), 1e-9)
-    cosines = scaled(np.stack([vectors, window]) @ corpus.query_vector(corpus.judge, query)).sum(axis=0)
-    found = np.full(len(chosen), cosines.min(), dtype=np.float32)
-    found[first] = cosines
-    return found
+    return scaled(np.stack([vectors, window]) @ corpus.query_vector(corpus.judge, query)).sum(axis=0)
 
 
 def _candidates(corpus: Corpus, chosen: Ints, scores: Floats, k: int, aspects: Floats | None = None) -> Candidates:

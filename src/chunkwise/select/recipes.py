@@ -21,7 +21,7 @@ Selector: TypeAlias = Callable[[Candidates, Budget], Selection]
     seed="A Class of Submodular Functions for Document Summarization",
     claim="covers every part of a question where taking by score alone spends the budget on one of them",
 )
-def coverage(spread: float = 2.0, floor: float = 0.2, twin: float = 0.97) -> Selector:
+def coverage(spread: float = 2.0, floor: float = 0.2, twin: float = 0.999) -> Selector:
     """Relevance plus new coverage minus redundancy, greedy by gain per token.
 
     spread: how many budgets full of its strongest evidence take an aspect's worth 1/e of the way to `floor`; twin:
