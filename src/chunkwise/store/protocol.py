@@ -47,7 +47,7 @@ class Snapshot:
     """One state of the index as arrays, derived from the store and ready to be searched. Chunks are in document order.
 
     document: int32 [chunks], into `sources`; start, end, tokens: int32 [chunks]; ids: bytes16 [chunks]; matrix:
-    float16 [chunks, d] of unit length, or None; bits: uint64 [chunks, d / 64], the signs of the matrix.
+    float16 [chunks, d] of unit length, or None; bits: uint64 [chunks, ceil(d / 64)], the signs of the matrix.
     """
 
     generation: int

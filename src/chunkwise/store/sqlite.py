@@ -19,6 +19,7 @@ from chunkwise.errors import NoStore, StoreError
 from chunkwise.store import arrays
 from chunkwise.store.postings import Postings, WordCounts
 from chunkwise.store.protocol import Entry, FileState, Snapshot
+from chunkwise.store.signs import signs
 from chunkwise.units import Document, Floats, Ints, LineMap
 
 FILE = "chunkwise.sqlite3"
@@ -261,7 +262,7 @@ class SQLiteStore:
         if vectors and all(row[1] in vectors for row in chunks):
             matrix = np.frombuffer(b"".join(vectors[row[1]] for row in chunks), dtype=np.float16)
             found["matrix"] = matrix.reshape(len(chunks), -1)
-            found["bits"] = np.packbits(found["matrix"] > 0, axis=1).view(np.uint64)
+            found["bits"] = signs(found["matrix"])
         languages: dict[str, int] = {}
         for _, _, language, _ in documents:
             languages[language] = languages.get(language, 0) + 1
