@@ -259,7 +259,7 @@ class SQLiteStore:
             "ids": np.frombuffer(b"".join(row[1] for row in chunks), dtype=np.uint8).reshape(len(chunks), 16),
             **{name: getattr(postings, name) for name in Postings.__slots__},
         }
-        if vectors and all(row[1] in vectors for row in chunks):
+        if chunks and all(row[1] in vectors for row in chunks):
             matrix = np.frombuffer(b"".join(vectors[row[1]] for row in chunks), dtype=np.float16)
             found["matrix"] = matrix.reshape(len(chunks), -1)
             found["bits"] = signs(found["matrix"])
