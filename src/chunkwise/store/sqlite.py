@@ -279,26 +279,30 @@ class SQLiteStore:
 
 def _create(path: Path, settings: Mapping[str, str]) -> None:
     """Make a store so that it is there whole or not at all."""
+    waiting = path / f".{FILE}.{os.getpid()}"
     try:
         path.mkdir(parents=True, exist_ok=True)
-        if any(entry.name != "writer.lock" and not entry.name.startswith(f".{FILE}") for entry in path.iterdir()):
+        foreign = [entry.name for entry in path.iterdir() if not entry.name.startswith((f".{FILE}", "writer.lock"))]
+        if (path / FILE).exists():  # another process made it first: its store is as good
+            return
+        if foreign:
             raise NoStore(f"{path} is not empty and holds no knowledge base; name a new or an empty directory")
-        waiting = path / f".{FILE}.{os.getpid()}"
-        waiting.unlink(missing_ok=True)
-        db = sqlite3.connect(waiting, isolation_level=None)
-        db.execute("PRAGMA journal_mode = DELETE")
-        db.executescript(_schema)
-        rows = {**settings, "generation": "0", "made": time.strftime("%Y-%m-%dT%H:%M:%S")}
-        db.executemany("INSERT INTO settings VALUES (?, ?)", rows.items())
-        db.execute(f"PRAGMA user_version = {VERSION}")
-        db.close()
-        with contextlib.suppress(FileExistsError):  # another process made it first: its store is as good
+        with contextlib.closing(sqlite3.connect(waiting, isolation_level=None)) as db:
+            db.executescript(f"PRAGMA journal_mode = MEMORY; BEGIN; {_schema}")
+            rows = {**settings, "generation": "0", "made": time.strftime("%Y-%m-%dT%H:%M:%S")}
+            db.executemany("INSERT INTO settings VALUES (?, ?)", rows.items())
+            db.executescript(f"PRAGMA user_version = {VERSION}; COMMIT")
+        with contextlib.suppress(FileExistsError):
             os.link(waiting, path / FILE)
-        waiting.unlink()
     except sqlite3.OperationalError as error:
         raise _explained(error, path) from error
+    except FileExistsError as error:
+        raise NoStore(f"{path} is a file; name a new or an empty directory") from error
     except OSError as error:
         raise StoreError(f"cannot make a knowledge base at {path}: {error.strerror}") from error
+    finally:
+        with contextlib.suppress(OSError):
+            waiting.unlink(missing_ok=True)
 
 
 def _connect(path: Path) -> sqlite3.Connection:
