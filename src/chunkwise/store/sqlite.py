@@ -287,17 +287,17 @@ def _create(path: Path, settings: Mapping[str, str]) -> None:
             return
         if foreign:
             raise NoStore(f"{path} is not empty and holds no knowledge base; name a new or an empty directory")
+        waiting.unlink(missing_ok=True)
         with contextlib.closing(sqlite3.connect(waiting, isolation_level=None)) as db:
-            db.executescript(f"PRAGMA journal_mode = MEMORY; BEGIN; {_schema}")
+            db.executescript(f"{_schema}; PRAGMA user_version = {VERSION}")
             rows = {**settings, "generation": "0", "made": time.strftime("%Y-%m-%dT%H:%M:%S")}
             db.executemany("INSERT INTO settings VALUES (?, ?)", rows.items())
-            db.executescript(f"PRAGMA user_version = {VERSION}; COMMIT")
         with contextlib.suppress(FileExistsError):
             os.link(waiting, path / FILE)
     except sqlite3.OperationalError as error:
         raise _explained(error, path) from error
-    except FileExistsError as error:
-        raise NoStore(f"{path} is a file; name a new or an empty directory") from error
+    except (FileExistsError, NotADirectoryError) as error:
+        raise NoStore(f"{path} is or lies below a file; name a new or an empty directory") from error
     except OSError as error:
         raise StoreError(f"cannot make a knowledge base at {path}: {error.strerror}") from error
     finally:
