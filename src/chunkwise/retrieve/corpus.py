@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 from collections import OrderedDict
 from collections.abc import Callable, Sequence
 from functools import lru_cache
@@ -10,6 +11,7 @@ from typing import TYPE_CHECKING, TypeAlias
 import numpy as np
 import numpy.typing as npt
 
+from chunkwise.errors import StoreError
 from chunkwise.retrieve.dense import nearest
 from chunkwise.retrieve.lexical import Lexical
 from chunkwise.retrieve.words import words
@@ -76,7 +78,8 @@ class Corpus:
             new = list({keys[at]: at for at in wanted if keys[at] not in self._judged}.values())
             if new:
                 made = self.judge([self.text(int(chunk)) for chunk in chunks[new]])
-                self.store.put_vectors(self.judge.name, self.snapshot.ids[chunks[new]], made)
+                with contextlib.suppress(StoreError):  # read-only, full, or held: they serve this process alone
+                    self.store.put_vectors(self.judge.name, self.snapshot.ids[chunks[new]], made)
                 self._judged.update((keys[at], vector) for at, vector in zip(new, made, strict=True))
         return np.stack([self._judged[key] for key in keys])
 

@@ -62,7 +62,11 @@ class SQLiteStore:
     @contextlib.contextmanager
     def writing(self, waiting: Callable[[str], None] = lambda who: None) -> Iterator[None]:
         """Hold the store for one writer. `waiting` is told who holds it, once, when one has to wait."""
-        with (self.path / "writer.lock").open("a+") as lock:
+        try:
+            opened = (self.path / "writer.lock").open("a+")
+        except OSError as error:
+            raise StoreError(f"{self.path} cannot be written: {error.strerror}; check its permissions") from error
+        with opened as lock:
             try:
                 fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
             except OSError:
@@ -311,7 +315,7 @@ def _connect(path: Path) -> sqlite3.Connection:
         what = "holds no knowledge base" if path.exists() else "does not exist"
         raise NoStore(f"{path} {what}; make one with `chunkwise index DOCS --into {path}`")
     try:
-        db = sqlite3.connect(file, isolation_level=None, timeout=60, check_same_thread=False)
+        db = _opened(file)
         version = db.execute("PRAGMA user_version").fetchone()[0]
         if version != VERSION:
             age = "a newer" if version > VERSION else "an older"
@@ -326,6 +330,28 @@ def _connect(path: Path) -> sqlite3.Connection:
     except sqlite3.DatabaseError as error:
         raise NoStore(f"{file} is not a chunkwise knowledge base: {error}") from error
     return db
+
+
+def _opened(file: Path) -> sqlite3.Connection:
+    """A connection that has read; where the directory cannot be written, to the file as it lies there."""
+
+    def connect(how: str) -> sqlite3.Connection:
+        db = sqlite3.connect(
+            f"{file.absolute().as_uri()}?{how}", uri=True, isolation_level=None, timeout=60, check_same_thread=False
+        )
+        try:
+            db.execute("SELECT COUNT(*) FROM sqlite_master").fetchone()
+        except sqlite3.DatabaseError:
+            db.close()
+            raise
+        return db
+
+    try:
+        return connect("mode=rw")
+    except sqlite3.OperationalError:
+        if os.access(file.parent, os.W_OK, effective_ids=True):
+            raise
+        return connect("mode=ro&immutable=1")
 
 
 def _explained(error: sqlite3.OperationalError, path: Path) -> StoreError:
