@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Literal
 
 from chunkwise import recipe
 from chunkwise.budget import Budget
-from chunkwise.errors import ReadError, UserError
+from chunkwise.errors import ReadError, StaleError, UserError
 from chunkwise.store import Entry, FileState, SQLiteStore
 from chunkwise.units import Document, content_id
 
@@ -258,7 +258,11 @@ class Index:
 
         retrieve = recipe.build(retriever, "retrieve") if isinstance(retriever, str) else retriever
         select = recipe.build(selector, "select") if isinstance(selector, str) else selector
-        return pack(self.corpus(), query, Budget.of(budget), self._tokenizer, retrieve, select, labels)
+        limit, tokenizer = Budget.of(budget), self._tokenizer
+        for _ in range(4):
+            with contextlib.suppress(StaleError):  # a writer was quicker: the newer state is read
+                return pack(self.corpus(), query, limit, tokenizer, retrieve, select, labels)
+        return pack(self.corpus(), query, limit, tokenizer, retrieve, select, labels)
 
     def corpus(self) -> Corpus:
         """The newest state of the index as retrievers see it."""

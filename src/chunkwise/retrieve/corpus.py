@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, TypeAlias
 import numpy as np
 import numpy.typing as npt
 
-from chunkwise.errors import StoreError
+from chunkwise.errors import StaleError, StoreError
 from chunkwise.retrieve.dense import nearest
 from chunkwise.retrieve.lexical import Lexical
 from chunkwise.retrieve.words import words
@@ -84,12 +84,18 @@ class Corpus:
         return np.stack([self._judged[key] for key in keys])
 
     def document(self, chunk: int) -> Document:
-        """The document that a chunk stands in; the latest few are kept at hand."""
+        """The document that a chunk stands in; the latest few are kept at hand.
+
+        Raises StaleError when it has changed or gone since the snapshot: its spans would fit no other text.
+        """
         number = int(self.snapshot.document[chunk])
         if number in self._documents:
             self._documents.move_to_end(number)
         else:
-            self._documents[number] = self.store.document(self.snapshot.sources[number])
+            document = self.store.document(self.snapshot.sources[number])
+            if document.id != self.snapshot.contents[number]:
+                raise StaleError(f"{document.source} was indexed anew meanwhile; ask again")
+            self._documents[number] = document
             if len(self._documents) > 256:
                 self._documents.popitem(last=False)
         return self._documents[number]

@@ -46,12 +46,14 @@ class Entry:
 class Snapshot:
     """One state of the index as arrays, derived from the store and ready to be searched. Chunks are in document order.
 
-    document: int32 [chunks], into `sources`; start, end, tokens: int32 [chunks]; ids: bytes16 [chunks]; matrix:
-    float16 [chunks, d] of unit length, or None; bits: uint64 [chunks, ceil(d / 64)], the signs of the matrix.
+    sources, contents: the source and the id of each document; document: int32 [chunks], into them; start, end,
+    tokens: int32 [chunks]; ids: bytes16 [chunks]; matrix: float16 [chunks, d] of unit length, or None; bits: uint64
+    [chunks, ceil(d / 64)], the signs of the matrix.
     """
 
     generation: int
     sources: tuple[str, ...]
+    contents: tuple[str, ...]
     languages: Mapping[str, int]
     document: npt.NDArray[np.int32]
     start: npt.NDArray[np.int32]
@@ -90,7 +92,7 @@ class Store(Protocol):
         """The newest complete state as arrays; derived anew when what lies on disk is behind or missing."""
 
     def document(self, source: str) -> Document:
-        """A document with its text, as it was when it was indexed."""
+        """A document with its text, as it was when it was indexed; StaleError when it is not there any more."""
 
     def headings(self, source: str, ordinal: int) -> tuple[str, ...]:
         """The headings or the qualified name that a document's chunk stands under."""

@@ -15,7 +15,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from chunkwise.errors import NoStore, StoreError
+from chunkwise.errors import NoStore, StaleError, StoreError
 from chunkwise.store import arrays
 from chunkwise.store.postings import Postings, WordCounts
 from chunkwise.store.protocol import Entry, FileState, Snapshot
@@ -89,7 +89,7 @@ class SQLiteStore:
                     "INSERT INTO documents VALUES (NULL, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
                     (
                         document.source, document.id, state.size, state.modified, state.seen, document.media_type,
-                        entry.language, json.dumps(dict(document.metadata), ensure_ascii=False),
+                        entry.language, json.dumps(dict(document.metadata)),
                         document.text.encode("utf-8", "surrogatepass"), _pack_lines(document.lines),
                         document.lines.unit, _pack_words(entry.words),
                     ),
@@ -98,7 +98,7 @@ class SQLiteStore:
                 db.executemany(
                     "INSERT INTO chunks VALUES (?, ?, ?, ?, ?, ?, ?, ?)",
                     (
-                        (number, at, key, *chunk.span, chunk.tokens, chunk.kind, "\x1f".join(chunk.path))
+                        (number, at, key, *chunk.span, chunk.tokens, chunk.kind, json.dumps(chunk.path) if chunk.path else "")
                         for at, (key, chunk) in enumerate(zip(ids, entry.chunks, strict=True))
                     ),
                 )
@@ -154,24 +154,24 @@ class SQLiteStore:
                         "UPDATE settings SET value = CAST(value AS INTEGER) + 1 WHERE key = 'generation'"
                     )
                 yield self._db
-        except sqlite3.OperationalError as error:
+        except sqlite3.DatabaseError as error:
             raise _explained(error, self.path) from error
 
     # Reading
 
     def files(self) -> dict[str, FileState]:
         """The state of every document's file, by source."""
-        rows = self._db.execute("SELECT source, content, size, modified, seen FROM documents")
+        rows = self._rows("SELECT source, content, size, modified, seen FROM documents")
         return {source: FileState(*state) for source, *state in rows}
 
     def document(self, source: str) -> Document:
         """A document with its text, as it was when it was indexed."""
-        row = self._db.execute(
+        rows = self._rows(
             "SELECT content, text, media_type, metadata, lines, line_unit FROM documents WHERE source = ?", (source,)
-        ).fetchone()
-        if row is None:
-            raise StoreError(f"{source} is not in {self.path} any more; ask again")
-        content, text, media_type, metadata, lines, unit = row
+        )
+        if not rows:
+            raise StaleError(f"{source} is not in {self.path} any more; ask again")
+        content, text, media_type, metadata, lines, unit = rows[0]
         return Document(
             content, text.decode("utf-8", "surrogatepass"), source, media_type, json.loads(metadata),
             _unpack_lines(lines, unit),
@@ -179,11 +179,11 @@ class SQLiteStore:
 
     def headings(self, source: str, ordinal: int) -> tuple[str, ...]:
         """The headings or the qualified name that a document's chunk stands under."""
-        row = self._db.execute(
+        rows = self._rows(
             "SELECT path FROM chunks WHERE document = (SELECT number FROM documents WHERE source = ?) AND ordinal = ?",
             (source, ordinal),
-        ).fetchone()
-        return tuple(row[0].split("\x1f")) if row and row[0] else ()
+        )
+        return tuple(json.loads(rows[0][0])) if rows and rows[0][0] else ()
 
     def vectors(self, space: str, ids: npt.NDArray[np.void]) -> tuple[Ints, Floats]:
         """Those of `ids` that have a vector in `space`: their indices, ascending, and float32 [found, d]."""
@@ -193,7 +193,7 @@ class SQLiteStore:
             part = keys[at : at + 500]
             marks = ",".join("?" * len(part))
             found |= dict(
-                self._db.execute(f"SELECT id, vector FROM vectors WHERE space = ? AND id IN ({marks})", (space, *part))
+                self._rows(f"SELECT id, vector FROM vectors WHERE space = ? AND id IN ({marks})", (space, *part))
             )
         have = [at for at, key in enumerate(keys) if key in found]
         if not have:
@@ -203,10 +203,10 @@ class SQLiteStore:
 
     def counts(self) -> dict[str, int]:
         """How much there is: documents, chunks, tokens, bytes, and vectors by space."""
-        one = self._db.execute
-        documents, size = one("SELECT COUNT(*), COALESCE(SUM(LENGTH(text)), 0) FROM documents").fetchone()
-        chunks, tokens = one("SELECT COUNT(*), COALESCE(SUM(tokens), 0) FROM chunks").fetchone()
-        spaces = {f"vectors {space}": n for space, n in one("SELECT space, COUNT(*) FROM vectors GROUP BY space")}
+        [(documents, size)] = self._rows("SELECT COUNT(*), COALESCE(SUM(LENGTH(text)), 0) FROM documents")
+        [(chunks, tokens)] = self._rows("SELECT COUNT(*), COALESCE(SUM(tokens), 0) FROM chunks")
+        by_space = self._rows("SELECT space, COUNT(*) FROM vectors GROUP BY space")
+        spaces = {f"vectors {space}": count for space, count in by_space}
         return {"documents": documents, "chunks": chunks, "tokens": tokens, "bytes": size, **spaces}
 
     def snapshot(self) -> Snapshot:
@@ -222,7 +222,14 @@ class SQLiteStore:
         self._db.close()
 
     def _generation(self) -> int:
-        return int(self._db.execute("SELECT value FROM settings WHERE key = 'generation'").fetchone()[0])
+        [(generation,)] = self._rows("SELECT value FROM settings WHERE key = 'generation'")
+        return int(generation)
+
+    def _rows(self, query: str, parameters: tuple[str | int | bytes, ...] = ()) -> list[tuple[Any, ...]]:
+        try:
+            return self._db.execute(query, parameters).fetchall()
+        except sqlite3.DatabaseError as error:
+            raise _explained(error, self.path) from error
 
     # Deriving
 
@@ -233,7 +240,10 @@ class SQLiteStore:
             return None
         if notes.get("generation") != str(generation) or notes.get("version") != str(VERSION):
             return None
-        return _snapshot(generation, found, notes)
+        try:
+            return _snapshot(generation, found, notes)
+        except (KeyError, ValueError):  # whole, but not what was written
+            return None
 
     def _derive(self) -> Snapshot:
         """Build the arrays from the truth, keep them for the next process where the directory can be written."""
@@ -241,13 +251,11 @@ class SQLiteStore:
         db.execute("BEGIN")  # one consistent state, whatever a writer does meanwhile
         try:
             generation = self._generation()
-            documents = db.execute("SELECT number, source, language, words FROM documents ORDER BY source").fetchall()
+            documents = self._rows("SELECT number, source, content, language, words FROM documents ORDER BY source")
             order = {number: at for at, (number, *_) in enumerate(documents)}
-            rows = db.execute('SELECT document, id, start, "end", tokens FROM chunks ORDER BY document, ordinal')
-            chunks = rows.fetchall()
-            vectors = dict(
-                db.execute("SELECT id, vector FROM vectors WHERE space = ?", (self.settings.get("space", ""),))
-            )
+            chunks = self._rows('SELECT document, id, start, "end", tokens FROM chunks ORDER BY document, ordinal')
+            space = self.settings.get("space", "")
+            vectors = dict(self._rows("SELECT id, vector FROM vectors WHERE space = ?", (space,)))
         finally:
             db.rollback()
         numbers = np.array([order[row[0]] for row in chunks], dtype=np.int32)
@@ -268,12 +276,13 @@ class SQLiteStore:
             found["matrix"] = matrix.reshape(len(chunks), -1)
             found["bits"] = signs(found["matrix"])
         languages: dict[str, int] = {}
-        for _, _, language, _ in documents:
+        for *_, language, _ in documents:
             languages[language] = languages.get(language, 0) + 1
         notes = {
             "generation": str(generation),
             "version": str(VERSION),
             "sources": json.dumps([source for _, source, *_ in documents]),
+            "contents": json.dumps([content for _, _, content, *_ in documents]),
             "languages": json.dumps(languages),
         }
         with contextlib.suppress(OSError):  # a read-only or full disk: the arrays serve this process alone
@@ -354,7 +363,7 @@ def _opened(file: Path) -> sqlite3.Connection:
         return connect("mode=ro&immutable=1")
 
 
-def _explained(error: sqlite3.OperationalError, path: Path) -> StoreError:
+def _explained(error: sqlite3.DatabaseError, path: Path) -> StoreError:
     text = str(error)
     if "full" in text:
         return StoreError(f"the disk that holds {path} is full; free some room and run the same command again")
@@ -362,6 +371,8 @@ def _explained(error: sqlite3.OperationalError, path: Path) -> StoreError:
         return StoreError(f"{path} cannot be written: {text}; check the directory's permissions")
     if "locked" in text:
         return StoreError(f"{path} is held by another process; wait for it to end and try again")
+    if "malformed" in text or "not a database" in text:
+        return StoreError(f"{path} is damaged: {text}; index the documents anew into another directory")
     return StoreError(f"{path}: {text}")
 
 
@@ -369,6 +380,7 @@ def _snapshot(generation: int, found: Mapping[str, npt.NDArray[Any]], notes: Map
     return Snapshot(
         generation=generation,
         sources=tuple(json.loads(notes["sources"])),
+        contents=tuple(json.loads(notes["contents"])),
         languages=json.loads(notes["languages"]),
         document=found["document"],
         start=found["start"],
