@@ -23,6 +23,8 @@ def save(path: Path, arrays: Mapping[str, npt.NDArray[Any]], notes: Mapping[str,
     waiting = path.with_name(f".{path.name}.{os.getpid()}")
     try:
         save_file({name: np.ascontiguousarray(array) for name, array in arrays.items()}, waiting, dict(notes))
+        with waiting.open("rb") as file:
+            os.fsync(file.fileno())  # else a power cut may leave the new name on old or empty blocks
         waiting.replace(path)
     finally:
         waiting.unlink(missing_ok=True)
@@ -30,9 +32,9 @@ def save(path: Path, arrays: Mapping[str, npt.NDArray[Any]], notes: Mapping[str,
 
 def load(path: Path) -> tuple[dict[str, npt.NDArray[Any]], dict[str, str]]:
     """The arrays, memory-mapped and read-only, and the notes of a file that `save` wrote; OSError when it is none."""
-    data = np.memmap(path, dtype=np.uint8, mode="r")
-    if len(data) < 8:
+    if path.stat().st_size < 8:
         raise OSError(f"{path} is cut short")
+    data = np.memmap(path, dtype=np.uint8, mode="r")
     size = int(data[:8].view(np.uint64)[0])
     try:
         header = json.loads(data[8 : 8 + size].tobytes())
@@ -41,6 +43,6 @@ def load(path: Path) -> tuple[dict[str, npt.NDArray[Any]], dict[str, str]]:
         for name, entry in header.items():
             first, last = entry["data_offsets"]
             arrays[name] = data[8 + size + first : 8 + size + last].view(_kinds[entry["dtype"]]).reshape(entry["shape"])
-    except (ValueError, KeyError, TypeError) as error:
+    except (ValueError, KeyError, TypeError, AttributeError) as error:
         raise OSError(f"{path} is damaged: {error}") from error
     return arrays, notes

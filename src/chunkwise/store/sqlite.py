@@ -76,6 +76,8 @@ class SQLiteStore:
             lock.truncate(0)
             lock.write(f"process {os.getpid()}\n")
             lock.flush()
+            for left_behind in self.path.glob(f".{DERIVED}.*"):  # by a killed process; a living one does without
+                left_behind.unlink(missing_ok=True)
             yield
 
     def put(self, entries: Iterable[Entry]) -> None:
@@ -236,7 +238,7 @@ class SQLiteStore:
     def _read_derived(self, generation: int) -> Snapshot | None:
         try:
             found, notes = arrays.load(self.path / DERIVED)
-        except (OSError, ValueError):
+        except OSError:
             return None
         if notes.get("generation") != str(generation) or notes.get("version") != str(VERSION):
             return None
