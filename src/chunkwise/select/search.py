@@ -44,8 +44,9 @@ def greedy(
         best = int(np.argmax(np.where(alive, now, -np.inf)))
         alive[best] = False
         if now[best] <= 0:
-            reasons[best] = "adds nothing to what is in"
-            continue
+            for index in [best, *np.flatnonzero(alive).tolist()]:
+                reasons[index] = "adds nothing to what is in"
+            break
         if reason := refuse(best, taken):
             reasons[best] = reason
             continue
