@@ -129,7 +129,7 @@ def _candidates(corpus: Corpus, chosen: Ints, scores: Floats, k: int, aspects: F
     return Candidates(
         chosen.astype(np.int64),
         scores[order].astype(np.float32),
-        corpus.snapshot.tokens[chosen].astype(np.int64),
+        np.maximum(corpus.snapshot.tokens[chosen], 1).astype(np.int64),  # the tail of another's token is not free
         corpus.scanned(chosen),
         None if aspects is None else aspects[order],
     )
