@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import ast
-import subprocess
-import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
@@ -13,6 +11,7 @@ import pytest
 from chunkwise import recipe
 from chunkwise.errors import UnknownRecipe
 from chunkwise.recipe import Recipe, build, find, recipes
+from processes import run
 
 ROOT = Path(__file__).parents[1]
 everyone = pytest.mark.parametrize("made", recipes(), ids=lambda made: f"{made.family}-{made.name}")
@@ -49,8 +48,7 @@ from chunkwise.recipe import recipes
 assert recipes()
 print(*(name for name in ("torch", "tree_sitter", "tokenizers", "pypdf", "httpx") if name in sys.modules))
 """
-    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
-    assert done.stdout.strip() == ""
+    assert run(code).strip() == ""
 
 
 def test_families_and_order() -> None:

@@ -12,7 +12,7 @@ from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from chunkwise.errors import UserError
-from chunkwise.tokens import BUNDLED, TokenOffsets, Tokenizer, tokenizer
+from chunkwise.tokens import BUNDLED, Tokenizer, TokenOffsets, tokenizer
 
 any_text = st.text(
     st.one_of(st.sampled_from("abc  \n\r\t<|>é漢😀א\0\ud800\udfff\u200d\u0301"), st.characters(codec=None))
@@ -98,7 +98,9 @@ def test_counts_of_a_tiling_add_up(text: str) -> None:
     assert offsets.counts(bounds).sum() == len(offsets)
 
 
-@pytest.mark.parametrize(("name", "says"), [("o200k", "o200k_base"), ("nothing-like-it", "name one of"), ("", "name one")])
+@pytest.mark.parametrize(
+    ("name", "says"), [("o200k", "o200k_base"), ("nothing-like-it", "name one of"), ("", "name one")]
+)
 def test_unknown_names(name: str, says: str) -> None:
     with pytest.raises(UserError, match=says):
         tokenizer(name)

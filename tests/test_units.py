@@ -2,15 +2,13 @@
 
 from __future__ import annotations
 
-import subprocess
-import sys
-
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 import chunkwise
 from chunkwise.units import Document, LineMap, Passage, Span, content_id
+from processes import run
 
 any_text = st.text(st.one_of(st.sampled_from("ab \r\n\t\u2028é漢😀\0\ud800"), st.characters()))
 
@@ -91,9 +89,10 @@ def test_identity_of_a_passage_is_that_of_its_chunks() -> None:
 
 def test_importing_costs_next_to_nothing() -> None:
     """Neither torch, numpy nor the store until they are used."""
-    code = "import sys, chunkwise; print(*(n for n in ('torch', 'numpy', 'sqlite3', 'tree_sitter') if n in sys.modules))"
-    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
-    assert done.stdout.strip() == ""
+    code = (
+        "import sys, chunkwise; print(*(n for n in ('torch', 'numpy', 'sqlite3', 'tree_sitter') if n in sys.modules))"
+    )
+    assert run(code).strip() == ""
 
 
 def test_public_names() -> None:
