@@ -82,7 +82,7 @@ def test_specs_that_ask_for_what_there_is_not(spec: str, family: str | None, say
 def scratch(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
     recipes()
     monkeypatch.setattr(recipe, "_registry", dict(recipe._registry))
-    yield
+    return
 
 
 def one(size: int = 5, ratio: float = 0.5, fast: bool = False, how: str = "plain") -> Callable[[], tuple[object, ...]]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import json
 from functools import cache
 from pathlib import Path
@@ -85,7 +86,7 @@ def test_special_tokens_are_ordinary_text(name: str) -> None:
 def test_counts_between_bounds(starts: list[int], bounds: list[int]) -> None:
     offsets = TokenOffsets(np.array(starts, dtype=np.int64), 41)
     between = offsets.counts(np.array(bounds, dtype=np.int64))
-    pairs = list(zip(bounds, bounds[1:], strict=False))
+    pairs = list(itertools.pairwise(bounds))
     assert between.tolist() == [sum(a <= start < b for start in starts) for a, b in pairs]
     assert between.tolist() == [offsets.count(a, b) for a, b in pairs]
 
