@@ -81,7 +81,7 @@ class Corpus:
                 with contextlib.suppress(StoreError):  # read-only, full, or held: they serve this process alone
                     self.store.put_vectors(self.judge.name, self.snapshot.ids[chunks[new]], made)
                 self._judged.update((keys[at], vector) for at, vector in zip(new, made, strict=True))
-        return np.stack([self._judged[key] for key in keys])
+        return np.array([self._judged[key] for key in keys], dtype=np.float32).reshape(len(keys), self.judge.dim)
 
     def document(self, chunk: int) -> Document:
         """The document that a chunk stands in; the latest few are kept at hand.
