@@ -7,7 +7,7 @@ from pathlib import Path
 import numpy as np
 import planted
 import pytest
-from hypothesis import given, settings
+from hypothesis import Phase, given, settings
 from hypothesis import strategies as st
 
 from chunkwise.errors import StaleError
@@ -33,7 +33,7 @@ def modes(path: Path, texts: dict[str, list[str]]) -> list[Corpus]:
 
 
 @every_retriever
-@settings(deadline=None, max_examples=15)
+@settings(deadline=None, max_examples=8, phases=(Phase.explicit, Phase.generate))
 @given(texts=documents, query=st.lists(st.sampled_from([*ALPHABET, "yew"]), max_size=3).map(" ".join), k=st.integers(1, 30))
 def test_the_contract(name: str, texts: dict[str, list[str]], query: str, k: int, tmp_path_factory: pytest.TempPathFactory) -> None:
     retrieve = build(name, "retrieve")

@@ -39,7 +39,7 @@ any_text = st.text(st.one_of(st.sampled_from("aB_c8 'éß漢かกह\u093f\0\ud
         ("", []),
         ("_ __", []),
         ("x" * 10_000, []),
-        ("3.14 v2", ["3", "14", "v2"]),
+        ("3.14 v2", ["3", "14", "v2", "v", "2"]),
     ],
 )
 def test_plain_words(text: str, terms: list[str]) -> None:
@@ -48,7 +48,7 @@ def test_plain_words(text: str, terms: list[str]) -> None:
 
 @pytest.mark.parametrize(
     ("code", "one", "other"),
-    [("en", "coroutines", "coroutine"), ("de", "Häuser", "Hauses"), ("fr", "nageons", "nager"), ("ru", "книги", "книга")],
+    [("en", "coroutines", "coroutine"), ("de", "Häuser", "Hauses"), ("fr", "continuellement", "continuelle"), ("ru", "книги", "книга")],
 )
 def test_stems(code: str, one: str, other: str) -> None:
     assert words(code).terms(one) == words(code).terms(other)

@@ -78,6 +78,7 @@ class Corpus:
             new = list({keys[at]: at for at in wanted if keys[at] not in self._judged}.values())
             if new:
                 made = self.judge([self.text(int(chunk)) for chunk in chunks[new]])
+                made = made.astype(np.float16).astype(np.float32)  # as they will be read, so that no answer changes
                 with contextlib.suppress(StoreError):  # read-only, full, or held: they serve this process alone
                     self.store.put_vectors(self.judge.name, self.snapshot.ids[chunks[new]], made)
                 self._judged.update((keys[at], vector) for at, vector in zip(new, made, strict=True))
