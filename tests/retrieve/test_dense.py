@@ -15,8 +15,8 @@ from chunkwise.store import signs
 def clustered(n: int, dim: int, seed: int) -> np.ndarray:
     """Unit vectors around a few centres, as texts' are."""
     random = np.random.default_rng(seed)
-    centres = random.normal(size=(20, dim))
-    vectors = centres[random.integers(0, 20, n)] + random.normal(scale=0.7, size=(n, dim))
+    centres = np.random.default_rng(0).normal(size=(200, dim))
+    vectors = centres[random.integers(0, 200, n)] + random.normal(scale=0.7, size=(n, dim))
     return (vectors / np.linalg.norm(vectors, axis=1, keepdims=True)).astype(np.float16)
 
 
@@ -38,7 +38,7 @@ def test_nothing_is_lost_among_few(n: int, dim: int, k: int, seed: int) -> None:
 @pytest.mark.parametrize("dim", [100, 384])
 def test_next_to_nothing_is_lost_among_many(dim: int) -> None:
     matrix = clustered(20_000, dim, 1)
-    bits, queries = signs(matrix), clustered(20, dim, 1)[:20].astype(np.float32)
+    bits, queries = signs(matrix), clustered(20, dim, 2).astype(np.float32)
     k = 20
     assert len(matrix) > 2 * max(LEAST, KEEP * k)
     found = [len(set(nearest(matrix, bits, query, k)[0].tolist()) & set(brute_force(matrix, query, k))) for query in queries]

@@ -63,9 +63,9 @@ def test_an_empty_index_and_odd_questions(name: str, query: str, tmp_path: Path)
         assert len(retrieve(corpus, query, 10)) == 0
     for corpus in modes(tmp_path / "full", WOOD):
         found = retrieve(corpus, query, 10)
-        if corpus.scan is None and "ash" not in query:
+        if corpus.scan is None and ("ash" not in query or name == "dense"):
             assert len(found) == 0
-        elif "ash" in query:
+        elif "ash" in query and name != "dense":
             assert corpus.text(int(found.ids[0])) == "ash elm. "
 
 
