@@ -59,8 +59,8 @@ def test_rrf(tmp_path: Path) -> None:
     """What stands second in both rankings comes first; either ranking alone puts another one there."""
     embedder = planted.Meanings("cat feline kitten", "food meal feed", "quartz")
     by_words = "Feeding schedule schedule quartz. "
-    by_meaning = "A kitten and its meal: the feline. "
-    agreed = "Feeding schedule of a kitten, its meal. "
+    by_meaning = "A kitten and its meal amuse the feline. "
+    agreed = "Feeding schedule of a kitten. "
     texts = {"/words": [by_words], "/meaning": [by_meaning], "/agreed": [agreed]}
     texts |= {f"/other{n}": [f"Kitten number {n} sleeps. "] for n in range(8)}
     corpus = planted.corpus(tmp_path / "kb", texts, embedder)
