@@ -5,6 +5,8 @@ from __future__ import annotations
 import hashlib
 import re
 import unicodedata
+from array import array
+from collections import defaultdict
 from collections.abc import Iterable, Sequence
 from functools import lru_cache
 from typing import TYPE_CHECKING, TypeAlias
@@ -65,23 +67,22 @@ class Words:
 
     def count(self, texts: Sequence[str]) -> WordCounts:
         """The terms of many texts, counted. Each distinct word is looked at once, whatever its occurrences."""
-        words: list[str] = []
-        sizes = np.zeros(len(texts), dtype=np.int64)
-        for at, text in enumerate(texts):
-            found = _found(text)
-            sizes[at] = len(found)
-            words += found
-        distinct = {word: number for number, word in enumerate(dict.fromkeys(words))}
-        word = np.fromiter(map(distinct.__getitem__, words), dtype=np.int64, count=len(words))
-        text_of = np.repeat(np.arange(len(texts)), sizes)
+        distinct: defaultdict[str, int] = defaultdict()
+        distinct.default_factory = distinct.__len__  # a new word gets the next number
+        numbers, ends = array("i"), [0]
+        for text in texts:
+            numbers.extend(map(distinct.__getitem__, _found(text)))
+            ends.append(len(numbers))
+        word = np.array(numbers, dtype=np.int32)
+        text_of = np.repeat(np.arange(len(texts)), np.diff(ends))
         expansions = [self._hashes(word) for word in distinct]
         fan = np.array([len(hashes) for hashes in expansions], dtype=np.int64)
         flat = np.array([value for hashes in expansions for value in hashes], dtype=np.uint64)
+        terms, term_of_flat = np.unique(flat, return_inverse=True)
         begins = np.cumsum(fan) - fan
         repeat = fan[word]
         inner = np.arange(repeat.sum()) - np.repeat(np.cumsum(repeat) - repeat, repeat)
-        term, text_of = flat[np.repeat(begins[word], repeat) + inner], np.repeat(text_of, repeat)
-        terms, local = np.unique(term, return_inverse=True)
+        local, text_of = term_of_flat[np.repeat(begins[word], repeat) + inner], np.repeat(text_of, repeat)
         entries, counts = np.unique(local * max(1, len(texts)) + text_of, return_counts=True)
         term_of, text_of_entry = np.divmod(entries, max(1, len(texts)))
         return WordCounts(
