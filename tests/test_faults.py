@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 import random
-import resource
 import signal
 import subprocess
 import time
@@ -272,17 +271,28 @@ def undisturbed(docs: Path, tmp_path_factory: pytest.TempPathFactory) -> Chunks:
 def test_files_that_may_not_grow(docs: Path, undisturbed: Chunks, tmp_path: Path, limit: int) -> None:
     """A disk that takes no more, as the process sees it: writing beyond `limit` bytes of a file fails."""
     kb = tmp_path / "kb"
-
-    def small_disk() -> None:
-        resource.setrlimit(resource.RLIMIT_FSIZE, (limit, limit))
-
-    with start(INDEX, kb, docs, preexec_fn=small_disk) as process:
+    code = """
+import resource, sys
+from chunkwise.retrieve.language import language
+language("Some words, for the model to be unpacked before. " * 2)
+resource.setrlimit(resource.RLIMIT_FSIZE, (int(sys.argv[3]),) * 2)
+"""
+    with start(code + INDEX, kb, docs, limit) as process:
         said, complained = process.communicate(timeout=60)
     assert complained == ""
     assert process.returncode == 1, said
     assert said.startswith("StoreError")
     assert str(kb) in said
     goes_on_after(kb, docs, undisturbed)
+
+
+def test_a_full_temporary_folder(docs: Path, tmp_path: Path) -> None:
+    """The language model is unpacked there: where it cannot be, that is said, and nothing is guessed without it."""
+    code = "import resource; resource.setrlimit(resource.RLIMIT_FSIZE, (60_000, 60_000))\n" + INDEX
+    with start(code, tmp_path / "kb", docs) as process:
+        said, complained = process.communicate(timeout=60)
+    assert (process.returncode, complained) == (1, "")
+    assert "language model" in said
 
 
 @contextmanager
@@ -306,7 +316,6 @@ def may_mount(path: Path) -> bool:
 def test_a_full_disk(docs: Path, undisturbed: Chunks, tmp_path: Path) -> None:
     """A real one where this process may mount it; where not, the test above stands for it, and nothing is skipped."""
     if not may_mount(tmp_path / "probe"):
-        assert resource.RLIMIT_FSIZE >= 0
         return
     with small_disk(tmp_path / "disk", "300k"):
         kb = tmp_path / "disk/kb"
