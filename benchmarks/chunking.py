@@ -14,6 +14,7 @@ import json
 import os
 import platform
 import random
+import select
 import subprocess
 import sys
 import sysconfig
@@ -47,6 +48,7 @@ def offline() -> None:
 
 @cache
 def tiktoken_encoding() -> Any:
+    """cl100k_base as tiktoken loads it."""
     import tiktoken
 
     return tiktoken.get_encoding("cl100k_base")
@@ -75,6 +77,13 @@ def words(name: str) -> Any:
     )
 
 
+def forget() -> None:
+    """Empty splintr's cache of words, as for text that it has never seen."""
+    for cell in words("o200k_base")._encode.__closure__:
+        if hasattr(cell.cell_contents, "clear_cache"):
+            cell.cell_contents.clear_cache()
+
+
 def ours(spec: str, tokens: str = "tiktoken", media_type: str = "text/markdown") -> Chunker:
     """Tokenizer pass, cut and slices: what a caller waits for."""
     from chunkwise.recipe import build
@@ -91,14 +100,17 @@ def ours(spec: str, tokens: str = "tiktoken", media_type: str = "text/markdown")
 
 def bare(tokens: str) -> Chunker:
     """The floor: the encoder alone."""
-    if tokens == "tiktoken":
-        inner = tiktoken_encoding()
-        return lambda text: [] if inner.encode_to_numpy(text, disallowed_special=()) is None else []
     encode = words(tokens)._encode
-    return lambda text: [] if encode(text) is None else []
+
+    def run(text: str) -> list[Piece]:
+        encode(text)
+        return []
+
+    return run
 
 
 def chonkie(kind: str) -> Chunker:
+    """The chunker of that class in chonkie."""
     import chonkie as library
 
     if kind == "CodeChunker":
@@ -111,6 +123,7 @@ def chonkie(kind: str) -> Chunker:
 
 
 def langchain(strip: bool = True) -> Chunker:
+    """RecursiveCharacterTextSplitter, blanks at the edges stripped as by default, or kept."""
     from langchain_text_splitters import RecursiveCharacterTextSplitter
 
     splitter = RecursiveCharacterTextSplitter.from_tiktoken_encoder(
@@ -120,6 +133,7 @@ def langchain(strip: bool = True) -> Chunker:
 
 
 def llama(code: bool = False) -> Chunker:
+    """SentenceSplitter, or CodeSplitter at four characters a token."""
     from llama_index.core import Document
     from llama_index.core.node_parser import CodeSplitter, SentenceSplitter
 
@@ -140,6 +154,7 @@ def llama(code: bool = False) -> Chunker:
 
 
 def semchunk() -> Chunker:
+    """The one chunker of semchunk."""
     import semchunk as library
 
     chunker = library.chunkerify(tiktoken_encoding(), SIZE)
@@ -152,6 +167,7 @@ def semchunk() -> Chunker:
 
 
 def semantic_text_splitter(code: bool = False) -> Chunker:
+    """TextSplitter or CodeSplitter, without the trimming that loses blanks."""
     from semantic_text_splitter import CodeSplitter, TextSplitter
 
     if code:
@@ -164,6 +180,7 @@ def semantic_text_splitter(code: bool = False) -> Chunker:
 
 
 def haystack(code: bool = False) -> Chunker:
+    """RecursiveDocumentSplitter, whose unit is o200k_base whatever is asked, or PythonCodeSplitter."""
     from haystack import Document
     from haystack.components.preprocessors import PythonCodeSplitter, RecursiveDocumentSplitter
 
@@ -248,34 +265,57 @@ def verdict(text: str, pieces: list[Piece]) -> dict[str, Any]:
     return {"chunks": len(pieces), "lost": missing, "wrong": wrong, "over": over, "exact": joined == text}
 
 
-def child(table: str, name: str, case: str) -> None:
-    """One chunker on one odd text, in this process alone; the verdict on standard output."""
+def child(table: str, name: str, cases: list[str]) -> None:
+    """One chunker on odd texts, one line of standard output a text: the verdict, or the error's name."""
     chunker = {"prose": PROSE, "code": CODE}[table][name]()
-    text = odd_texts()[case]
-    begun = time.perf_counter()
-    pieces = chunker(text)
-    seconds = time.perf_counter() - begun
-    if case == "one word, 1 MB":  # tiktoken needs minutes for the whole; its parts are what is counted
-        pieces = [(piece if len(piece) < 100_000 else piece[:100_000], start) for piece, start in pieces]
-        text = text[: sum(len(piece) for piece, _ in pieces)]
-    print(json.dumps(verdict(text, pieces) | {"seconds": round(seconds, 2)}))
+    texts = odd_texts()
+    limited = "sentence (" not in name  # `sentence` makes small units and is given no limit
+    for case in cases:
+        text = texts[case]
+        try:
+            pieces = chunker(text)
+            if case == "one word, 1 MB":  # tiktoken needs minutes to count the whole of it
+                pieces = [(piece[:100_000], start) for piece, start in pieces]
+                text = text[: sum(len(piece) for piece, _ in pieces)]
+            found = verdict(text, pieces)
+            said = (
+                ", ".join(
+                    f"{key} {found[key]}"
+                    for key in ("lost", "wrong", "over")
+                    if found[key] and (key != "over" or limited)
+                )
+                or "ok"
+            )
+        except BaseException as error:  # Rust panics are no Exception
+            said = type(error).__name__
+        print(said, flush=True)
 
 
-def fault(table: str, name: str, case: str, limit: float) -> str:
-    """`ok`, or what went wrong: an error's name, `slow`, `lost N`, `wrong N` offsets, `over N` chunks."""
-    command = [sys.executable, "-m", "benchmarks.chunking", "--child", table, name, case]
-    try:
-        done = subprocess.run(command, capture_output=True, text=True, timeout=limit, check=False)
-    except subprocess.TimeoutExpired:
-        return f"slow: > {limit:.0f} s"
-    if done.returncode:
-        lines = [line for line in done.stderr.splitlines() if line and not line[0].isspace()]
-        return (lines[-1].split(":")[0].rpartition(".")[2] if lines else "killed")[:40]
-    found = json.loads(done.stdout.splitlines()[-1])
-    return ", ".join(f"{key} {found[key]}" for key in ("lost", "wrong", "over") if found[key]) or "ok"
+def faults(table: str, name: str, limit: float) -> dict[str, str]:
+    """By odd text: `ok`, an error's name, `slow`, `lost N` characters, `wrong N` offsets, `over N` chunks.
+
+    The chunker runs in a process of its own, ended and begun anew after a text that takes longer than `limit` seconds.
+    """
+    found: dict[str, str] = {}
+    left = list(odd_texts())
+    while left:
+        command = [sys.executable, "-m", "benchmarks.chunking", "--child", table, name, *left]
+        with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, bufsize=0) as running:
+            assert running.stdout is not None
+            patience = limit + 30  # the first answer waits for the imports
+            while left:
+                ready, _, _ = select.select([running.stdout], [], [], patience)
+                line = running.stdout.readline() if ready else b""
+                found[left[0]] = line.decode().strip() or ("process died" if ready else f"slow: > {limit:.0f} s")
+                left.pop(0)
+                patience = limit
+                if not line:
+                    break
+            running.kill()
+    return found
 
 
-def prose(folder: Path, limit: int = 7_000_000) -> list[str]:
+def prose(folder: Path, limit: int = 4_000_000) -> list[str]:
     """Markdown files and the "text" of JSON lines under `folder`, up to `limit` characters."""
     texts = [path.read_text(encoding="utf-8") for path in sorted(folder.rglob("*.md")) if "gold" not in path.name]
     for name in ("md_docs.jsonl.gz", "books.jsonl.gz"):
@@ -290,7 +330,7 @@ def prose(folder: Path, limit: int = 7_000_000) -> list[str]:
     return kept
 
 
-def code(limit: int = 5_000_000) -> list[str]:
+def code(limit: int = 3_000_000) -> list[str]:
     """The running Python's own library, top level first."""
     folder = Path(sysconfig.get_paths()["stdlib"])
     texts, total = [], 0
@@ -315,9 +355,9 @@ def measure(chunkers: dict[str, Callable[[], Chunker]], texts: list[str], rounds
             rows[name]["error"] = type(error).__name__
             made.pop(name, None)
     for turn in range(rounds):
-        for name, chunker in made.items():
-            for tokenizer in ("o200k_base",):
-                words(tokenizer)._encode.__closure__[0].cell_contents.clear_cache()  # as if never seen before
+        for name in made:
+            forget()
+            chunker = chunkers[name]()  # some peers remember the counts of texts that they have seen
             taken, done, totals = 0.0, 0, dict.fromkeys(("chunks", "lost", "wrong", "over", "exact"), 0)
             results = []
             for text in texts:
@@ -365,12 +405,14 @@ def report(found: dict[str, Any]) -> str:
             over = "(other vocabulary)" if "o200k" in row["name"] else row["over"]
             lines.append(
                 f"| {row['name']} | {row['speed']:.2f} | {row['speed'] / floor:.2f} | {row['exact']}/{row['documents']}"
-                f"{' ' + row['error'] if 'error' in row else ''} | {row['lost']} | {row['wrong']} | {over} | {row['chunks']} |"
+                f"{' ' + row['error'] if 'error' in row else ''} | {row['lost']} | {row['wrong']} | {over} "
+                f"| {row['chunks']} |"
             )
         lines.append("")
     lines += [
-        "Speeds are the best of interleaved rounds; splintr's own cache of words is emptied before each. `sentence` makes",
-        "small units and holds no token limit. Speed is over the documents reached in the time limit of a round.",
+        "Speeds are the best of interleaved rounds; splintr's own cache of words is emptied before each.",
+        "`sentence` makes small units and holds no token limit. A speed is over the documents",
+        "that a round's time limit lets a chunker reach.",
         "",
     ]
     for table in ("prose", "code"):
@@ -409,12 +451,15 @@ def main() -> None:
     options.add_argument("--data", type=Path)
     options.add_argument("--rounds", type=int, default=3)
     options.add_argument("--seconds", type=float, default=20, help="the longest a chunker may run in one round")
-    options.add_argument("--limit", type=float, default=40, help="seconds for one odd input")
-    options.add_argument("--child", nargs=3, help=argparse.SUPPRESS)
+    options.add_argument("--limit", type=float, default=20, help="seconds for one odd input")
+    options.add_argument(
+        "--keep-faults", action="store_true", help="measure speed alone; faults as in the last results"
+    )
+    options.add_argument("--child", nargs="+", help=argparse.SUPPRESS)
     chosen = options.parse_args()
     offline()
     if chosen.child:
-        child(*chosen.child)
+        child(chosen.child[0], chosen.child[1], chosen.child[2:])
         return
     if not chosen.data:
         options.error("--data DIR is needed")
@@ -426,7 +471,8 @@ def main() -> None:
     )
     found: dict[str, Any] = {
         "run": {
-            "command": f"python -m benchmarks.chunking --data DIR --rounds {chosen.rounds} --seconds {chosen.seconds:g}",
+            "command": f"python -m benchmarks.chunking --data DIR --rounds {chosen.rounds}"
+            f" --seconds {chosen.seconds:g}",
             "date": f"{datetime.now(UTC):%Y-%m-%d}",
             "machine": f"{os.cpu_count()} cores, {cpu}; load at the start {os.getloadavg()[0]:.1f}",
             "versions": ", ".join(
@@ -442,17 +488,18 @@ def main() -> None:
         "faults": {"prose": {}, "code": {}},
     }
     RESULTS.mkdir(exist_ok=True)
+    if chosen.keep_faults:
+        found["faults"] = json.loads((RESULTS / "chunking.json").read_text(encoding="utf-8"))["faults"]
     for table, chunkers in (("prose", PROSE), ("code", CODE)):
         for name in chunkers:
             if (
-                name.startswith("bare")
+                name in found["faults"][table]
+                or name.startswith("bare")
                 or "o200k" in name
                 or "error" in next(r for r in found[table] if r["name"] == name)
             ):
                 continue
-            found["faults"][table][name] = {}
-            for case in odd_texts():
-                found["faults"][table][name][case] = fault(table, name, case, chosen.limit)
+            found["faults"][table][name] = faults(table, name, chosen.limit)
             print(name, found["faults"][table][name], file=sys.stderr, flush=True)
     (RESULTS / "chunking.json").write_text(json.dumps(found, indent=1, ensure_ascii=False) + "\n", encoding="utf-8")
     (RESULTS / "chunking.md").write_text(report(found) + "\n", encoding="utf-8")

@@ -79,11 +79,50 @@ def test_odd_text_is_tiled(name: str, odd: str, media_type: str) -> None:
         assert_fits(text, spans, 512)
 
 
+@pytest.mark.parametrize("odd", ODD)
+@pytest.mark.parametrize("media_type", MEDIA)
+def test_a_sentence_is_never_long(odd: str, media_type: str) -> None:
+    assert all(end - start <= 520 for start, end in cut("sentence", ODD[odd], media_type))
+
+
 PIECES = st.sampled_from(
-    [*"aAé的1٣ .!'#,。ไ/", "\n", "\n\n", "\r\n", "\r", "  ", "\t", "\xa0", "\u2028", "\x00", "\ud83d", "\udc00", "👩‍👩‍👧", "🇫🇷",
-     "e\u0301", "word", " the", "123", "...", "<|endoftext|>", "def f():\n", "    ", "class A:\n", "return x", "# ", "- ", "```",
-     "| ", "---", '"""', "if x:\n", "{", "}", ";"]
-)  # fmt: skip
+    [
+        *"aAé的1٣ .!'#,。ไ/",
+        "\n",
+        "\n\n",
+        "\r\n",
+        "\r",
+        "  ",
+        "\t",
+        "\xa0",
+        "\u2028",
+        "\x00",
+        "\ud83d",
+        "\udc00",
+        "👩‍👩‍👧",
+        "🇫🇷",
+        "e\u0301",
+        "word",
+        " the",
+        "123",
+        "...",
+        "<|endoftext|>",
+        "def f():\n",
+        "    ",
+        "class A:\n",
+        "return x",
+        "# ",
+        "- ",
+        "```",
+        "| ",
+        "---",
+        '"""',
+        "if x:\n",
+        "{",
+        "}",
+        ";",
+    ]
+)
 
 
 @settings(max_examples=120, deadline=None)
@@ -129,12 +168,12 @@ def test_no_cut_inside_a_character_as_read(name: str, odd: str) -> None:
 
 @pytest.mark.parametrize("spec", ["recursive:size=0", "fixed:size=4,overlap=4", "recursive:overlap=-1", "cast:size=-3"])
 def test_impossible_sizes_are_refused(spec: str) -> None:
-    with pytest.raises(UserError, match="size|overlap"):
+    with pytest.raises(UserError, match=r"size|overlap"):
         build(spec, "segment")
 
 
 def test_chunks_carry_text_tokens_kind_and_path() -> None:
-    text = "# Guide\n\nFirst words of the guide stand here.\n\n## Code\n\n```\nx = 1\n```\n\nThe end of the guide, at last.\n"
+    text = "# Guide\n\nFirst words stand here.\n\n## Code\n\n```\nx = 1\n```\n\nThe end of the guide, at last.\n"
     document = Document.of(text, "guide.md", "text/markdown")
     offsets = tokenizer().offsets(text)
     made = chunks(document, build("sentence", "segment"), offsets)

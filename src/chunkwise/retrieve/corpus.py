@@ -5,14 +5,14 @@ from __future__ import annotations
 import contextlib
 from collections import OrderedDict
 from collections.abc import Callable, Sequence
-from functools import lru_cache
+from functools import cached_property, lru_cache
 from typing import TYPE_CHECKING, TypeAlias
 
 import numpy as np
 import numpy.typing as npt
 
 from chunkwise.errors import StaleError, StoreError
-from chunkwise.retrieve.dense import nearest
+from chunkwise.retrieve.dense import nearest, signs_apart
 from chunkwise.retrieve.lexical import Lexical
 from chunkwise.retrieve.words import words
 from chunkwise.store import Snapshot, Store
@@ -20,6 +20,9 @@ from chunkwise.units import Candidates, Document, Floats, Ints
 
 if TYPE_CHECKING:
     from chunkwise.embed import Embedder
+
+# A document of up to this many tokens is read whole by the judge: what MiniLM reads at once.
+READ_WHOLE = 256
 
 Retriever: TypeAlias = Callable[["Corpus", str, int], Candidates]
 
@@ -62,27 +65,59 @@ class Corpus:
             return np.zeros(0, dtype=np.int64), np.zeros(0, dtype=np.float32)
         return nearest(matrix, bits, self.query_vector(self.scan, query), k)
 
+    def leanings(self, query: str, widths: Sequence[int]) -> Floats | None:
+        """How far each chunk's surroundings lean towards the query in the scanned space, at each width.
+
+        float32 [widths, chunks]: the mean over a window of the cosines that shared signs tell of, cos(pi * apart / d).
+        None without a scan.
+        """
+        bits = self.snapshot.bits
+        if self.scan is None or bits is None or not len(self):
+            return None
+        apart = signs_apart(bits, self.query_vector(self.scan, query))
+        cosines = np.cos(np.pi * np.arange(64 * bits.shape[1] + 1) / (64 * bits.shape[1]))[apart]
+        place, n, reach = self.snapshot.postings.place, len(self.snapshot.postings.lengths), max(widths)
+        values = np.zeros((2, n + 2 * reach + 1))
+        values[:, place + reach + 1] = cosines, np.ones(len(cosines))
+        sums = np.cumsum(values, axis=1)
+        windows = [sums[:, place + reach + width + 1] - sums[:, place + reach - width] for width in widths]
+        return np.stack([total / count for total, count in windows]).astype(np.float32)
+
     def scanned(self, chunks: Ints) -> Floats | None:
         """The vectors of chunks in the scanned space; float32 [n, d]."""
         matrix = self.snapshot.matrix
         return None if matrix is None else matrix[chunks].astype(np.float32)
 
     def judged(self, chunks: Ints) -> Floats:
-        """The contextual vectors of chunks, float32 [n, d]; those not yet made are made and kept."""
+        """The contextual vector of what each chunk is read in, float32 [n, d]; those not yet made are made and kept.
+
+        A chunk is read in its whole document where that is at most READ_WHOLE tokens long, and alone elsewhere.
+        """
         assert self.judge is not None
-        keys = [key.tobytes() for key in self.snapshot.ids[chunks]]
-        wanted = [at for at, key in enumerate(keys) if key not in self._judged]
+        documents = self.snapshot.document[chunks]
+        whole = self._lengths[documents] <= READ_WHOLE
+        ids = np.where(whole, self.snapshot.contents[documents], self.snapshot.ids[chunks])
+        keys = [key.tobytes() for key in ids]
+        wanted = list({key: at for at, key in enumerate(keys) if key not in self._judged}.values())
         if wanted:
-            have, vectors = self.store.vectors(self.judge.name, self.snapshot.ids[chunks[wanted]])
+            have, vectors = self.store.vectors(self.judge.name, ids[wanted])
             self._judged.update((keys[wanted[at]], vector) for at, vector in zip(have.tolist(), vectors, strict=True))
-            new = list({keys[at]: at for at in wanted if keys[at] not in self._judged}.values())
+            new = [at for at in wanted if keys[at] not in self._judged]
             if new:
-                made = self.judge([self.text(int(chunk)) for chunk in chunks[new]])
+                made = self.judge([self.document(chunk).text if all_of else self.text(chunk)
+                                   for chunk, all_of in zip(chunks[new].tolist(), whole[new], strict=True)])
                 made = made.astype(np.float16).astype(np.float32)  # as they will be read, so that no answer changes
                 with contextlib.suppress(StoreError):  # read-only, full, or held: they serve this process alone
-                    self.store.put_vectors(self.judge.name, self.snapshot.ids[chunks[new]], made)
+                    self.store.put_vectors(self.judge.name, ids[new], made)
                 self._judged.update((keys[at], vector) for at, vector in zip(new, made, strict=True))
         return np.array([self._judged[key] for key in keys], dtype=np.float32).reshape(len(keys), self.judge.dim)
+
+    @cached_property
+    def _lengths(self) -> Ints:
+        """Tokens of each document."""
+        snapshot = self.snapshot
+        lengths = np.bincount(snapshot.document, weights=snapshot.tokens, minlength=len(snapshot.sources))
+        return lengths.astype(np.int64)
 
     def document(self, chunk: int) -> Document:
         """The document that a chunk stands in; the latest few are kept at hand.
@@ -94,7 +129,7 @@ class Corpus:
             self._documents.move_to_end(number)
         else:
             document = self.store.document(self.snapshot.sources[number])
-            if document.id != self.snapshot.contents[number]:
+            if document.id != self.snapshot.contents[number].tobytes().hex():
                 raise StaleError(f"{document.source} was indexed anew meanwhile; ask again")
             self._documents[number] = document
             if len(self._documents) > 256:

@@ -24,10 +24,15 @@ def nearest(
     keep = max(LEAST, KEEP * k)
     chosen = np.arange(n)
     if n > 2 * keep:
-        apart = np.zeros(n, dtype=np.uint16)
-        for column, sign in enumerate(signs(query[None])[0]):
-            apart += np.bitwise_count(bits[:, column] ^ sign)
-        chosen = np.sort(np.argpartition(apart, keep)[:keep])
+        chosen = np.sort(np.argpartition(signs_apart(bits, query), keep)[:keep])
     cosines = matrix[chosen].astype(np.float32) @ query
     order = np.argsort(-cosines, kind="stable")[:k]
     return chosen[order], cosines[order]
+
+
+def signs_apart(bits: npt.NDArray[np.uint64], query: Floats) -> npt.NDArray[np.uint16]:
+    """In how many dimensions each row's sign differs from the query's; uint16 [n]. The angle, one bit a dimension."""
+    apart = np.zeros(len(bits), dtype=np.uint16)
+    for column, sign in enumerate(signs(query[None])[0]):
+        apart += np.bitwise_count(bits[:, column] ^ sign)
+    return apart

@@ -16,6 +16,8 @@ from chunkwise.units import Span
 if TYPE_CHECKING:
     from tree_sitter import Node
 
+_DEEPEST = 200  # nodes above one another that are each too large; below, code is no code, and is cut as prose is
+
 
 @dataclass(slots=True)
 class _Frame:
@@ -51,28 +53,25 @@ def along_syntax(text: str, grammar: str, offsets: TokenOffsets, size: int) -> l
 def _windows(text: str, grammar: str, size: int, tokens: Callable[[int, int], int]) -> list[int]:
     """Where the windows begin, in order. A walk with its own stack, for trees deeper than Python's."""
     character = characters(text)
-    root = _Frame(_parts(text, parse(text, grammar).root_node, 0, character), len(text))
-    stack = [root]
+    stack = [_Frame(_parts(text, parse(text, grammar).root_node, 0, character), len(text))]
     while True:
         frame = stack[-1]
-        deeper = None
-        while frame.at < len(frame.parts) and deeper is None:
-            start, own, node = frame.parts[frame.at]
-            frame.at += 1
-            end = frame.parts[frame.at][0] if frame.at < len(frame.parts) else frame.end
-            if not node.child_count or tokens(start, end) <= size:
-                frame.windows.append(start)
-            elif tokens(own, stop := character(node.end_byte)) <= size:  # without what leads and follows it
-                frame.windows.extend(dict.fromkeys((start, own, stop) if stop < end else (start, own)))
-            else:
-                deeper = _Frame(_parts(text, node, start, character), end)
-        if deeper is not None:
-            stack.append(deeper)
+        if frame.at == len(frame.parts):
+            windows = _merged(frame.windows, frame.end, size, tokens)
+            stack.pop()
+            if not stack:
+                return windows
+            stack[-1].windows.extend(windows)
             continue
-        stack.pop()
-        if not stack:
-            return _merged(frame.windows, frame.end, size, tokens)
-        stack[-1].windows.extend(_merged(frame.windows, frame.end, size, tokens))
+        start, own, node = frame.parts[frame.at]
+        frame.at += 1
+        end = frame.parts[frame.at][0] if frame.at < len(frame.parts) else frame.end
+        if tokens(start, end) <= size or not node.child_count or len(stack) > _DEEPEST:
+            frame.windows.append(start)
+        elif tokens(own, stop := character(node.end_byte)) <= size:  # without what leads and follows it
+            frame.windows.extend(dict.fromkeys((start, own, stop) if stop < end else (start, own)))
+        else:
+            stack.append(_Frame(_parts(text, node, start, character), end))
 
 
 def _merged(windows: list[int], end: int, size: int, tokens: Callable[[int, int], int]) -> list[int]:

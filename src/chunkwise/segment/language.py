@@ -51,11 +51,24 @@ _KNOWN: dict[str, Language] = {
         for name in names.split()
     },
 }
+_WRITTEN = 100_000
 _BY_ENDING_ONLY = {"ts": _KNOWN["typescript"]}
 
 
 def language_of(document: Document) -> Language:
-    """By the media type; where that says no more than text, by the ending of the source."""
+    """By the media type; where that says no more than text, by the ending of the source.
+
+    Code that no person wrote in lines (over _WRITTEN characters, and over 1000 of them a line) is read without its
+    grammar: parsers need time beyond measure for what is no code, and a minified file has no structure to keep.
+    """
+    found = _named(document)
+    size = len(document.text)
+    if found.grammar and size > _WRITTEN and document.text.count("\n") * 1000 < size:
+        return _LINES
+    return found
+
+
+def _named(document: Document) -> Language:
     major, _, minor = document.media_type.partition(";")[0].strip().lower().partition("/")
     minor = minor.removeprefix("x-").removeprefix("vnd.")
     if minor in _KNOWN:

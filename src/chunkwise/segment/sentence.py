@@ -12,7 +12,7 @@ from chunkwise.segment.structure import Outline
 from chunkwise.units import Ints, Span
 
 LONGEST = 400  # characters of a sentence before it is cut at a clause
-TINY = 25  # non-blank characters; less than that is no unit of its own
+TINY = 50  # non-blank characters; less than that is no unit of its own, save where its block ends
 GROUPED = {"code": 240, "table": 100, "text": 0}  # characters up to which statements or rows are taken together
 
 
@@ -35,26 +35,28 @@ def sentences(text: str, outline: Outline) -> list[Span]:
     spans: list[Span] = []
     floor = 0  # index of the first span of the block
     bounds = cuts.tolist()
-    start, tiny, loose = 0, False, False  # the unit being made: where it starts, is it tiny, may more be grouped to it
+    start, weight, loose = 0, 0, False  # the unit being made: where it starts, what is in it, may more be grouped to it
     for index, (left, right) in enumerate(pairwise(bounds)):
         limit = GROUPED[kinds[blocks[index]]] if not in_prose[index] else 0
-        small = right - left < 4 * TINY and len("".join(text[left:right].split())) < TINY
+        ink = len("".join(text[left:right].split())) if right - left < 4 * TINY else TINY
         if left in walls or index == 0:
             if index:
-                _close(text, start, left, spans, floor, tiny)
-            start, tiny, loose, floor = left, small, limit > 0, len(spans)
-        elif right - start <= max(limit if loose else 0, LONGEST if tiny or (small and left not in steps) else 0):
-            tiny, loose = tiny and small, loose and limit > 0
+                _close(text, start, left, spans, floor, weight)
+            start, weight, loose, floor = left, ink, limit > 0, len(spans)
+            continue
+        joins = weight < TINY or (ink < TINY and left not in steps)
+        if right - start <= max(limit if loose else 0, LONGEST if joins else 0):
+            weight, loose = weight + ink, loose and limit > 0
         else:
-            _close(text, start, left, spans, floor, tiny)
-            start, tiny, loose = left, small, limit > 0
-    _close(text, start, len(text), spans, floor, tiny)
+            _close(text, start, left, spans, floor, weight)
+            start, weight, loose = left, ink, limit > 0
+    _close(text, start, len(text), spans, floor, weight)
     return spans
 
 
-def _close(text: str, start: int, end: int, spans: list[Span], floor: int, tiny: bool) -> None:
+def _close(text: str, start: int, end: int, spans: list[Span], floor: int, weight: int) -> None:
     """Add the unit, in parts where it is too long, or to the span before it where it is tiny."""
-    if tiny and len(spans) > floor:
+    if weight < TINY and len(spans) > floor and end - spans[-1].start <= LONGEST + 2 * TINY:
         spans[-1] = Span(spans[-1].start, end)
         return
     while end - start > LONGEST + TINY:

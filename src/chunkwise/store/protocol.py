@@ -46,14 +46,14 @@ class Entry:
 class Snapshot:
     """One state of the index as arrays, derived from the store and ready to be searched. Chunks are in document order.
 
-    sources, contents: the source and the id of each document; document: int32 [chunks], into them; start, end,
-    tokens: int32 [chunks]; ids: bytes16 [chunks]; matrix: float16 [chunks, d] of unit length, or None; bits: uint64
-    [chunks, ceil(d / 64)], the signs of the matrix.
+    sources: of each document, by position; contents: bytes16 [documents], their ids; document: int32 [chunks], into
+    them; start, end, tokens: int32 [chunks]; ids: bytes16 [chunks]; matrix: float16 [chunks, d] of unit length, or
+    None; bits: uint64 [chunks, ceil(d / 64)], the signs of the matrix.
     """
 
     generation: int
     sources: tuple[str, ...]
-    contents: tuple[str, ...]
+    contents: npt.NDArray[np.void]
     languages: Mapping[str, int]
     document: npt.NDArray[np.int32]
     start: npt.NDArray[np.int32]

@@ -124,7 +124,10 @@ class SQLiteStore:
         with self._transaction() as db:
             gone = sum(self._delete(db, source) for source in sources)
             if gone:
-                db.execute("DELETE FROM vectors WHERE id NOT IN (SELECT id FROM chunks)")
+                db.execute(
+                    "DELETE FROM vectors WHERE id NOT IN (SELECT id FROM chunks)"
+                    " AND LOWER(HEX(id)) NOT IN (SELECT content FROM documents)"
+                )
         return gone
 
     def put_vectors(self, space: str, ids: npt.NDArray[np.void], vectors: Floats) -> None:
@@ -253,7 +256,7 @@ class SQLiteStore:
         db.execute("BEGIN")  # one consistent state, whatever a writer does meanwhile
         try:
             generation = self._generation()
-            documents = self._rows("SELECT number, source, content, language, words FROM documents ORDER BY source")
+            documents = self._rows("SELECT number, source, language, words, content FROM documents ORDER BY source")
             order = {number: at for at, (number, *_) in enumerate(documents)}
             chunks = self._rows('SELECT document, id, start, "end", tokens FROM chunks ORDER BY document, ordinal')
             space = self.settings.get("space", "")
@@ -264,13 +267,14 @@ class SQLiteStore:
         inside = np.argsort(numbers, kind="stable")
         chunks = [chunks[at] for at in inside]
         columns = np.array([row[2:] for row in chunks], dtype=np.int32).reshape(len(chunks), 3)
-        postings = Postings.of([_unpack_words(words) for *_, words in documents])
+        postings = Postings.of([_unpack_words(words) for *_, words, _ in documents])
         found = {
             "document": numbers[inside],
             "start": columns[:, 0],
             "end": columns[:, 1],
             "tokens": columns[:, 2],
-            "ids": np.frombuffer(b"".join(row[1] for row in chunks), dtype=np.uint8).reshape(len(chunks), 16),
+            "ids": _of_bytes([row[1] for row in chunks]),
+            "contents": _of_bytes([bytes.fromhex(content) for *_, content in documents]),
             **{name: getattr(postings, name) for name in Postings.__slots__},
         }
         if chunks and all(row[1] in vectors for row in chunks):
@@ -278,13 +282,12 @@ class SQLiteStore:
             found["matrix"] = matrix.reshape(len(chunks), -1)
             found["bits"] = signs(found["matrix"])
         languages: dict[str, int] = {}
-        for *_, language, _ in documents:
+        for _, _, language, *_ in documents:
             languages[language] = languages.get(language, 0) + 1
         notes = {
             "generation": str(generation),
             "version": str(VERSION),
             "sources": json.dumps([source for _, source, *_ in documents]),
-            "contents": json.dumps([content for _, _, content, *_ in documents]),
             "languages": json.dumps(languages),
         }
         with contextlib.suppress(OSError):  # a read-only or full disk: the arrays serve this process alone
@@ -382,17 +385,25 @@ def _snapshot(generation: int, found: Mapping[str, npt.NDArray[Any]], notes: Map
     return Snapshot(
         generation=generation,
         sources=tuple(json.loads(notes["sources"])),
-        contents=tuple(json.loads(notes["contents"])),
+        contents=_as_ids(found["contents"]),
         languages=json.loads(notes["languages"]),
         document=found["document"],
         start=found["start"],
         end=found["end"],
         tokens=found["tokens"],
-        ids=np.ascontiguousarray(found["ids"]).view("V16")[:, 0] if len(found["ids"]) else np.zeros(0, "V16"),
+        ids=_as_ids(found["ids"]),
         postings=Postings(**{name: found[name] for name in Postings.__slots__}),
         matrix=found.get("matrix"),
         bits=found.get("bits"),
     )
+
+
+def _of_bytes(ids: list[bytes]) -> npt.NDArray[np.uint8]:
+    return np.frombuffer(b"".join(ids), dtype=np.uint8).reshape(len(ids), 16)
+
+
+def _as_ids(rows: npt.NDArray[np.uint8]) -> npt.NDArray[np.void]:
+    return np.ascontiguousarray(rows).view("V16")[:, 0] if len(rows) else np.zeros(0, "V16")
 
 
 def _pack_lines(lines: LineMap) -> bytes:
