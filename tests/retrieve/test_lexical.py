@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from chunkwise.retrieve import words
-from chunkwise.retrieve.lexical import K1, B, Lexical, window_sums
+from chunkwise.retrieve.lexical import K1, B, Lexical
 from chunkwise.retrieve.words import term_hash
 from chunkwise.store import GAP, Postings
 
@@ -58,18 +58,6 @@ def test_scores_are_those_of_joined_windows(around: object, texts: list, query: 
     chunks = np.arange(scores.shape[1])[::2]
     parts = lexical.parts(terms_of(query), weights, chunks)
     np.testing.assert_allclose(parts.sum(axis=2), scores[:, chunks], rtol=1e-4, atol=1e-5)
-
-
-@given(st.lists(st.integers(0, 9), max_size=30), st.integers(0, 12))
-def test_window_sums(values: list[int], width: int) -> None:
-    expected = [sum(values[max(0, at - width) : at + width + 1]) for at in range(len(values))]
-    assert window_sums(np.array(values, dtype=np.int32), width).tolist() == expected
-
-
-def test_window_sums_beyond_what_float32_counts() -> None:
-    values = np.full(9, 2**24 - 1, dtype=np.int32)
-    values[4] = 1
-    assert window_sums(values, 0).tolist() == values.tolist()
 
 
 def test_an_empty_index() -> None:

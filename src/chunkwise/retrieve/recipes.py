@@ -124,7 +124,7 @@ def _judged(corpus: Corpus, query: str, chosen: Ints, first: Ints) -> Floats:
 
 def _candidates(corpus: Corpus, chosen: Ints, scores: Floats, k: int, aspects: Floats | None = None) -> Candidates:
     """The k best of the chosen chunks as candidates, ties in index order."""
-    order = np.argsort(-scores, kind="stable")[:k]
+    order = np.lexsort((chosen, -scores))[:k]
     chosen = chosen[order]
     return Candidates(
         chosen.astype(np.int64),
