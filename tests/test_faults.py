@@ -12,12 +12,12 @@ from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
-from processes import run, start
 
 from chunkwise.errors import NoStore, StoreError
 from chunkwise.index import Index
 from chunkwise.read import read
 from chunkwise.units import content_id
+from processes import run, start
 
 Chunks = list[tuple[str, int, int, str]]
 
@@ -41,7 +41,7 @@ def chunks_of(index: Index) -> Chunks:
 
 def shelf(root: Path, files: int = 150) -> Path:
     """Made documents of a few sections each, the same every time."""
-    words = "kiln glaze clay potter fire ash oak elm refund parcel ship desk river bridge winter".split()
+    words = ["kiln", "glaze", "clay", "potter", "fire", "ash", "oak", "elm", "refund", "parcel", "ship", "desk", "river", "bridge", "winter"]
     made = random.Random(7)
     root.mkdir(parents=True)
     for number in range(files):

@@ -122,7 +122,9 @@ def test_forgetting(docs: Path, tmp_path: Path) -> None:
         assert index.add(docs).added == 5
 
 
-def test_a_file_has_one_source_however_it_is_reached(docs: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_file_has_one_source_however_it_is_reached(
+    docs: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     with make(tmp_path / "kb") as index:
         index.add(docs)
         monkeypatch.chdir(docs / "code")

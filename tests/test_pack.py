@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import json
 from collections.abc import Iterator
 from pathlib import Path
@@ -52,7 +53,9 @@ specs = {"retriever": ["multiscale", "bm25", "rrf"], "selector": ["coverage", "t
     st.sampled_from(QUESTIONS), st.integers(0, 3000) | st.integers(0, 120), st.booleans(),
     st.sampled_from(specs["retriever"]), st.sampled_from(specs["selector"]),
 )  # fmt: skip
-def test_never_above_the_budget(index: Index, query: str, budget: int, labels: bool, retriever: str, selector: str) -> None:
+def test_never_above_the_budget(
+    index: Index, query: str, budget: int, labels: bool, retriever: str, selector: str
+) -> None:
     pack = index.pack(query, budget, retriever=retriever, selector=selector, labels=labels)
     count = tokenizer().count
     assert pack.tokens <= budget
@@ -73,7 +76,7 @@ def test_never_above_the_budget(index: Index, query: str, budget: int, labels: b
         assert passage.cite.startswith(f"{passage.source}:{first}")
     order = [(passage.source, passage.span) for passage in pack.passages]
     assert order == sorted(order)
-    for (one, a), (other, b) in zip(order, order[1:], strict=False):
+    for (one, a), (other, b) in itertools.pairwise(order):
         assert one != other or a.end < b.start  # neighbours are one passage
     kept = [one.id for one in pack.trace.considered if one.decision.kept]
     assert sorted(kept) == sorted(chunk for passage in pack.passages for chunk in passage.chunks)
@@ -137,7 +140,6 @@ def test_the_shape_that_is_promised(index: Index) -> None:
 def test_chunks_that_no_token_starts_in_end_the_search_for_room(tmp_path: Path) -> None:
     """A chunk may hold but the tail of a token; on an empty budget it is not taken for nothing, again and again."""
     import planted
-
     from chunkwise.pack import pack
     from chunkwise.recipe import build
     from chunkwise.retrieve import Corpus
@@ -146,7 +148,9 @@ def test_chunks_that_no_token_starts_in_end_the_search_for_room(tmp_path: Path) 
     store._db.execute("UPDATE chunks SET tokens = 0")
     corpus = Corpus(store, None, None)
     for budget in range(5):
-        found = pack(corpus, "ash", Budget(budget), tokenizer(), build("bm25"), build("coverage"), labels=budget % 2 == 0)
+        found = pack(
+            corpus, "ash", Budget(budget), tokenizer(), build("bm25"), build("coverage"), labels=budget % 2 == 0
+        )
         assert found.tokens <= budget
 
 

@@ -118,7 +118,7 @@ def pack(
         tokens = tokenizer.count(context(passages)) if labels else sum(passage.tokens for passage in passages)
         if tokens <= budget.tokens:
             break
-        # Labels, and edges that tokenise anew, cost what no chunk's own count shows: buy less in that proportion. Taking
+        # Labels, and edges that tokenise anew, cost what no chunk's own count shows: buy less in proportion. Taking
         # off all that is over would throw out the labels of what goes as well as what stands under them.
         room = min(room - 1, room * budget.tokens // tokens)
     clock.lap("select")

@@ -5,7 +5,6 @@ from __future__ import annotations
 from pathlib import Path
 
 import planted
-
 from chunkwise.recipe import build
 from chunkwise.retrieve import Corpus
 
@@ -21,7 +20,13 @@ def first(corpus: Corpus, name: str, query: str, among: int = 1) -> list[str]:
 def test_multiscale(tmp_path: Path) -> None:
     """The sentence that answers shares one common word with the question; those around it carry the rest."""
     answer = "It was set to forty degrees. "
-    story = [*FILLER, "The kiln stood in the northern workshop. ", answer, "Potters fired glaze in that kiln. ", *FILLER]
+    story = [
+        *FILLER,
+        "The kiln stood in the northern workshop. ",
+        answer,
+        "Potters fired glaze in that kiln. ",
+        *FILLER,
+    ]
     decoys = {f"/decoy{n}": [*FILLER, f"Kiln degrees, volume {n}. ", *FILLER] for n in range(6)}
     corpus = planted.corpus(tmp_path / "kb", {"/story": story, **decoys})
     query = "degrees kiln workshop glaze"

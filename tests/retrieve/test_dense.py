@@ -41,7 +41,9 @@ def test_next_to_nothing_is_lost_among_many(dim: int) -> None:
     bits, queries = signs(matrix), clustered(20, dim, 2).astype(np.float32)
     k = 20
     assert len(matrix) > 2 * max(LEAST, KEEP * k)
-    found = [len(set(nearest(matrix, bits, query, k)[0].tolist()) & set(brute_force(matrix, query, k))) for query in queries]
+    found = [
+        len(set(nearest(matrix, bits, query, k)[0].tolist()) & set(brute_force(matrix, query, k))) for query in queries
+    ]
     assert sum(found) >= 0.97 * k * len(queries)
     random = np.random.default_rng(0)
     scanned_blindly = nearest(matrix, random.permutation(bits), queries[0], k)[0]  # the control: signs of other rows
@@ -67,7 +69,9 @@ def test_scaled_without_columns() -> None:
     assert scaled(np.zeros((3, 0), dtype=np.float32)).shape == (3, 0)
 
 
-@given(st.lists(st.permutations(range(6)).flatmap(lambda order: st.integers(0, 6).map(lambda n: order[:n])), max_size=4))
+@given(
+    st.lists(st.permutations(range(6)).flatmap(lambda order: st.integers(0, 6).map(lambda n: order[:n])), max_size=4)
+)
 def test_reciprocal_ranks(rankings: list[list[int]]) -> None:
     scores = reciprocal_ranks([np.array(ranking, dtype=np.int64) for ranking in rankings], 6, 10)
     expected = [sum(1 / (11 + ranking.index(item)) for ranking in rankings if item in ranking) for item in range(6)]

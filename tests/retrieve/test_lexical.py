@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import functools
 import math
+import operator
 
 import numpy as np
 import pytest
@@ -14,7 +16,7 @@ from chunkwise.retrieve.lexical import K1, B, Lexical
 from chunkwise.retrieve.words import term_hash
 from chunkwise.store import GAP, Postings
 
-ALPHABET = "ash birch cedar elm fir".split()
+ALPHABET = ["ash", "birch", "cedar", "elm", "fir"]
 a_chunk = st.lists(st.sampled_from(ALPHABET), max_size=5)
 documents = st.lists(st.lists(a_chunk, min_size=1, max_size=12), min_size=1, max_size=4)
 widths = st.lists(st.integers(0, GAP), min_size=1, max_size=4, unique=True)
@@ -32,7 +34,7 @@ def terms_of(query: list[str]) -> np.ndarray:
 def brute_force(texts: list[list[list[str]]], word: str, width: int) -> list[float]:
     """BM25 in Lucene's form over windows joined word for word."""
     windows = [
-        sum(document[max(0, at - width) : at + width + 1], []) for document in texts for at in range(len(document))
+        functools.reduce(operator.iadd, document[max(0, at - width) : at + width + 1], []) for document in texts for at in range(len(document))
     ]
     mean = max(1.0, sum(map(len, windows)) / len(windows))
     found = sum(word in window for window in windows)

@@ -5,17 +5,17 @@ from __future__ import annotations
 from pathlib import Path
 
 import numpy as np
-import planted
 import pytest
 from hypothesis import Phase, given, settings
 from hypothesis import strategies as st
 
+import planted
 from chunkwise.errors import StaleError
 from chunkwise.recipe import build, recipes
 from chunkwise.retrieve import Corpus
 
 every_retriever = pytest.mark.parametrize("name", [made.name for made in recipes("retrieve")])
-ALPHABET = "ash birch cedar elm fir the".split()
+ALPHABET = ["ash", "birch", "cedar", "elm", "fir", "the"]
 chunks = st.lists(st.lists(st.sampled_from(ALPHABET), max_size=4).map(lambda chunk: " ".join(chunk) + ". "), max_size=8)
 documents = st.dictionaries(st.sampled_from(["/a", "/b", "/c"]), chunks)
 WOOD = {"/a": ["ash elm. ", "the oak. ", "fir. "] * 5, "/b": ["ash elm. ", "birch and cedar. "], "/c": ["fir. "]}
@@ -34,8 +34,12 @@ def modes(path: Path, texts: dict[str, list[str]]) -> list[Corpus]:
 
 @every_retriever
 @settings(deadline=None, max_examples=8, phases=(Phase.explicit, Phase.generate))
-@given(texts=documents, query=st.lists(st.sampled_from([*ALPHABET, "yew"]), max_size=3).map(" ".join), k=st.integers(1, 30))
-def test_the_contract(name: str, texts: dict[str, list[str]], query: str, k: int, tmp_path_factory: pytest.TempPathFactory) -> None:
+@given(
+    texts=documents, query=st.lists(st.sampled_from([*ALPHABET, "yew"]), max_size=3).map(" ".join), k=st.integers(1, 30)
+)
+def test_the_contract(
+    name: str, texts: dict[str, list[str]], query: str, k: int, tmp_path_factory: pytest.TempPathFactory
+) -> None:
     retrieve = build(name, "retrieve")
     for corpus in modes(tmp_path_factory.mktemp("kb"), texts):
         found = retrieve(corpus, query, k)

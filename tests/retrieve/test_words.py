@@ -13,7 +13,9 @@ from chunkwise.retrieve import words
 from chunkwise.retrieve.language import language
 from chunkwise.retrieve.words import SNOWBALL, Words, term_hash
 
-any_text = st.text(st.one_of(st.sampled_from("aB_c8 'éß漢かกह\u093f\0\ud800’.İ"), st.characters(codec=None)), max_size=40)
+any_text = st.text(
+    st.one_of(st.sampled_from("aB_c8 'éß漢かกह\u093f\0\ud800’.İ"), st.characters(codec=None)), max_size=40
+)
 
 
 @pytest.mark.parametrize(
@@ -48,7 +50,12 @@ def test_plain_words(text: str, terms: list[str]) -> None:
 
 @pytest.mark.parametrize(
     ("code", "one", "other"),
-    [("en", "coroutines", "coroutine"), ("de", "Häuser", "Hauses"), ("fr", "continuellement", "continuelle"), ("ru", "книги", "книга")],
+    [
+        ("en", "coroutines", "coroutine"),
+        ("de", "Häuser", "Hauses"),
+        ("fr", "continuellement", "continuelle"),
+        ("ru", "книги", "книга"),
+    ],
 )
 def test_stems(code: str, one: str, other: str) -> None:
     assert words(code).terms(one) == words(code).terms(other)
@@ -115,7 +122,10 @@ def test_hashes_are_the_same_everywhere() -> None:
         ("Der Ausschuss traf sich am Dienstag und beschloss, die Brücke vor dem Winter zu reparieren.", "de"),
         ("Le comité s'est réuni mardi et a décidé que le pont devait être réparé avant l'hiver prochain.", "fr"),
         ("Комитет собрался во вторник и решил, что мост должен быть отремонтирован до зимы.", "ru"),
-        ("委員会は火曜日に会合を開き、冬が来る前に橋を修理すべきであると決定しました。橋は古く、修理が必要です。", "ja"),
+        (
+            "委員会は火曜日に会合を開き、冬が来る前に橋を修理すべきであると決定しました。橋は古く、修理が必要です。",
+            "ja",
+        ),
         ("too short", ""),
         ("", ""),
         (" " * 500, ""),
@@ -127,4 +137,7 @@ def test_languages(text: str, code: str) -> None:
 
 
 def test_source_code_reads_as_english() -> None:
-    assert language("def addiere(zahl, summe): return zahl + summe  # addiert eine Zahl zur Summe", "text/x-python") == "en"
+    assert (
+        language("def addiere(zahl, summe): return zahl + summe  # addiert eine Zahl zur Summe", "text/x-python")
+        == "en"
+    )

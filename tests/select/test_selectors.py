@@ -76,12 +76,16 @@ def value(offered: Candidates, chosen: tuple[int, ...], scale: float, floor: flo
     return float(covered.sum() + (costs[index] * rest[index]).sum())
 
 
-with_aspects = candidates(most=7, nonnegative=True).filter(lambda offered: offered.aspects is not None and len(offered) > 1)
+with_aspects = candidates(most=7, nonnegative=True).filter(
+    lambda offered: offered.aspects is not None and len(offered) > 1
+)
 
 
 @settings(deadline=None)
 @given(with_aspects, st.floats(1, 50), st.floats(0, 1), st.data())
-def test_coverage_is_monotone_and_submodular(offered: Candidates, scale: float, floor: float, data: st.DataObject) -> None:
+def test_coverage_is_monotone_and_submodular(
+    offered: Candidates, scale: float, floor: float, data: st.DataObject
+) -> None:
     everything = range(len(offered))
     small = tuple(sorted(data.draw(st.sets(st.sampled_from(everything)))))
     large = tuple(sorted({*small, *data.draw(st.sets(st.sampled_from(everything)))}))
