@@ -31,6 +31,10 @@ class StoreError(ChunkwiseError):
     """The knowledge base cannot be read or written as it is."""
 
 
+class StaleError(StoreError):
+    """The knowledge base went on while an older state of it was read; asking again reads the new one."""
+
+
 class NoStore(StoreError, UserError):
     """There is no knowledge base at the path, or the path holds something else."""
 

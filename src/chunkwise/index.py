@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Literal
 
 from chunkwise import recipe
 from chunkwise.budget import Budget
-from chunkwise.errors import ReadError, UserError
+from chunkwise.errors import ReadError, StaleError, UserError
 from chunkwise.store import Entry, FileState, SQLiteStore
 from chunkwise.units import Document, content_id
 
@@ -139,9 +139,9 @@ class Index:
         all, so that a run that is stopped anywhere is gone on with by the next. Raises UserError for a path that is
         not there.
         """
-        from chunkwise.read import Skipped, read, walk
+        from chunkwise.read import Skipped, read, source_of, walk
 
-        roots = [Path(path).absolute() for path in paths]
+        roots = [_plain(path) for path in paths]
         report, began = Report(), time.perf_counter()
         with self._store.writing(waiting):
             known = self._store.files()
@@ -155,7 +155,7 @@ class Index:
 
             def documents() -> Iterator[tuple[Document, FileState]]:
                 for number, file in enumerate(files, 1):
-                    source = file.as_posix()
+                    source = source_of(file)
                     seen.add(source)
                     try:
                         if (fresh := self._fresh(file, known.get(source), read)) is not None:
@@ -186,7 +186,7 @@ class Index:
 
     def forget(self, *paths: str | Path) -> int:
         """Take the documents at and below `paths` out; how many there were."""
-        wanted = [Path(path).absolute() for path in paths]
+        wanted = [_plain(path) for path in paths]
         names = {str(path) for path in paths}
         with self._store.writing():
             sources = [source for source in self._store.files() if source in names or _below(source, wanted)]
@@ -258,7 +258,11 @@ class Index:
 
         retrieve = recipe.build(retriever, "retrieve") if isinstance(retriever, str) else retriever
         select = recipe.build(selector, "select") if isinstance(selector, str) else selector
-        return pack(self.corpus(), query, Budget.of(budget), self._tokenizer, retrieve, select, labels)
+        limit, tokenizer = Budget.of(budget), self._tokenizer
+        for _ in range(4):
+            with contextlib.suppress(StaleError):  # a writer was quicker: the newer state is read
+                return pack(self.corpus(), query, limit, tokenizer, retrieve, select, labels)
+        return pack(self.corpus(), query, limit, tokenizer, retrieve, select, labels)
 
     def corpus(self) -> Corpus:
         """The newest state of the index as retrievers see it."""
@@ -322,5 +326,13 @@ def _check(settings: Mapping[str, str]) -> None:
         raise UserError(f"vectors are lazy, eager, static or none, not {settings['vectors']!r}")
 
 
+def _plain(path: str | Path) -> Path:
+    """The absolute path without `..`, so that a file has one source however it is reached."""
+    return Path(os.path.abspath(path))  # noqa: PTH100  # pathlib leaves `..` in place, or follows links
+
+
 def _below(source: str, roots: Sequence[Path]) -> bool:
-    return any(source == root.as_posix() or source.startswith(f"{root.as_posix().rstrip('/')}/") for root in roots)
+    from chunkwise.read import source_of
+
+    names = [source_of(root) for root in roots]
+    return any(source == name or source.startswith(f"{name.rstrip('/')}/") for name in names)

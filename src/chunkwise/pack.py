@@ -116,11 +116,11 @@ def pack(
         selection = select(candidates, Budget(room))
         passages = _passages(corpus, candidates, selection, tokenizer)
         tokens = tokenizer.count(context(passages)) if labels else sum(passage.tokens for passage in passages)
-        over = tokens - budget.tokens
-        if over <= 0 or not passages:
+        if tokens <= budget.tokens:
             break
-        # Labels, and edges that tokenise anew, cost what no chunk's own count shows: buy that much less, and look again.
-        room = max(0, room - max(over, room // 100))
+        # Labels, and edges that tokenise anew, cost what no chunk's own count shows: buy less in proportion. Taking
+        # off all that is over would throw out the labels of what goes as well as what stands under them.
+        room = min(room - 1, room * budget.tokens // tokens)
     clock.lap("select")
     text = context(passages)
     considered = _considered(corpus, candidates, selection)

@@ -62,12 +62,16 @@ def recipe(name: str, *, family: str, seed: str, claim: str, aliases: tuple[str,
     def register(build: Build) -> Build:
         made = Recipe(name, family, seed, claim, build, aliases)
         for key in (name, *aliases):
-            if key in _registry and _registry[key].build.__qualname__ != build.__qualname__:
+            if key in _registry and _home(_registry[key].build) != _home(build):
                 raise ValueError(f"recipe name {key!r} is taken by {_registry[key].build.__module__}")
             _registry[key] = made
         return build
 
     return register
+
+
+def _home(build: Callable[..., Any]) -> tuple[str, str]:
+    return build.__module__, build.__qualname__
 
 
 def recipes(family: str | None = None) -> list[Recipe]:

@@ -131,12 +131,16 @@ class FileTokenizer:
         return TokenOffsets(np.maximum.accumulate(starts) if len(starts) else starts, len(text), self.count)
 
 
-@lru_cache(maxsize=8)
 def tokenizer(name: str = DEFAULT) -> Tokenizer:
     """The tokenizer of that name: one of BUNDLED (no download, no network), or the path of a `tokenizer.json`.
 
     Raises UserError for a name that is neither.
     """
+    return _loaded(name)  # by one call alone, so that the default is the same object named or not
+
+
+@lru_cache(maxsize=8)
+def _loaded(name: str) -> Tokenizer:
     if name in BUNDLED:
         from splintr import Tokenizer as Splintr
 

@@ -1,7 +1,7 @@
 """Files to Documents: which files there are, what they hold, and where in the file every character came from.
 
 walk: the readable files below some roots, and what was passed over and why (`walk.py`).
-read, parse: a file, or bytes from elsewhere, as a Document (`document.py`).
+read, parse, source_of: a file, or bytes from elsewhere, as a Document, and what it is cited by (`document.py`).
 media_type: what a file holds, by its name and its first bytes (`media.py`).
 
 Behind them: bytes to text (`decode.py`), and the formats whose text is not the file to the character (`html.py`,
@@ -10,8 +10,8 @@ Behind them: bytes to text (`decode.py`), and the formats whose text is not the 
 
 from __future__ import annotations
 
-from chunkwise.read.document import parse, read
+from chunkwise.read.document import parse, read, source_of
 from chunkwise.read.media import media_type
 from chunkwise.read.walk import Skipped, walk
 
-__all__ = ["Skipped", "media_type", "parse", "read", "walk"]
+__all__ = ["Skipped", "media_type", "parse", "read", "source_of", "walk"]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 from collections import OrderedDict
 from collections.abc import Callable, Sequence
 from functools import cached_property, lru_cache
@@ -10,6 +11,7 @@ from typing import TYPE_CHECKING, TypeAlias
 import numpy as np
 import numpy.typing as npt
 
+from chunkwise.errors import StaleError, StoreError
 from chunkwise.retrieve.dense import nearest, signs_apart
 from chunkwise.retrieve.lexical import Lexical
 from chunkwise.retrieve.words import words
@@ -102,9 +104,11 @@ class Corpus:
             if new:
                 made = self.judge([self.document(chunk).text if all_of else self.text(chunk)
                                    for chunk, all_of in zip(chunks[new].tolist(), whole[new], strict=True)])
-                self.store.put_vectors(self.judge.name, ids[new], made)
+                made = made.astype(np.float16).astype(np.float32)  # as they will be read, so that no answer changes
+                with contextlib.suppress(StoreError):  # read-only, full, or held: they serve this process alone
+                    self.store.put_vectors(self.judge.name, ids[new], made)
                 self._judged.update((keys[at], vector) for at, vector in zip(new, made, strict=True))
-        return np.stack([self._judged[key] for key in keys])
+        return np.array([self._judged[key] for key in keys], dtype=np.float32).reshape(len(keys), self.judge.dim)
 
     def readings(self, chunks: Ints, most: int) -> Ints:
         """The chunks of the first `most` different readings of `chunks`, best first; int64, ascending.
@@ -133,12 +137,18 @@ class Corpus:
         return lengths.astype(np.int64)
 
     def document(self, chunk: int) -> Document:
-        """The document that a chunk stands in; the latest few are kept at hand."""
+        """The document that a chunk stands in; the latest few are kept at hand.
+
+        Raises StaleError when it has changed or gone since the snapshot: its spans would fit no other text.
+        """
         number = int(self.snapshot.document[chunk])
         if number in self._documents:
             self._documents.move_to_end(number)
         else:
-            self._documents[number] = self.store.document(self.snapshot.sources[number])
+            document = self.store.document(self.snapshot.sources[number])
+            if document.id != self.snapshot.contents[number].tobytes().hex():
+                raise StaleError(f"{document.source} was indexed anew meanwhile; ask again")
+            self._documents[number] = document
             if len(self._documents) > 256:
                 self._documents.popitem(last=False)
         return self._documents[number]

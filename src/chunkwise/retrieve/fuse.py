@@ -17,8 +17,7 @@ def scaled(scores: Floats) -> Floats:
 
 def best(scores: Floats, k: int) -> Ints:
     """The indices of the k largest of `scores` [n] that are above zero, descending, ties to the earlier one."""
-    k = min(k, len(scores))
-    if k < len(scores):
+    if 0 < k < len(scores):
         floor = np.partition(scores, len(scores) - k)[len(scores) - k]
         chosen = np.flatnonzero(scores >= max(floor, np.finfo(np.float32).tiny))
     else:

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import tempfile
 from functools import cache
 from typing import TYPE_CHECKING
 
+from chunkwise.errors import StoreError
 from chunkwise.retrieve.words import SNOWBALL
 
 if TYPE_CHECKING:
@@ -31,4 +33,8 @@ def language(text: str, media_type: str = "text/plain") -> str:
 def _identifier() -> LanguageIdentifier:
     from py3langid.langid import MODEL_FILE, LanguageIdentifier
 
-    return LanguageIdentifier.from_model_file(MODEL_FILE, norm_probs=True)
+    try:
+        return LanguageIdentifier.from_model_file(MODEL_FILE, norm_probs=True)
+    except OSError as error:  # the library unpacks its model into a file
+        where = tempfile.gettempdir()
+        raise StoreError(f"no room in {where} to unpack the language model: {error.strerror}; free some") from error

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, TypeAlias
 import numpy as np
 import numpy.typing as npt
 
+from chunkwise.store import GAP
 from chunkwise.units import Floats, Ints
 
 if TYPE_CHECKING:
@@ -27,6 +28,8 @@ class Lexical:
     """
 
     def __init__(self, postings: Postings, widths: Sequence[int] = (0,)) -> None:
+        if max(widths) > GAP:
+            raise ValueError(f"windows reach at most {GAP} chunks to each side, the gap between documents: {widths}")
         self.postings = postings
         self.widths = tuple(widths)
 

@@ -125,12 +125,12 @@ def _judged(corpus: Corpus, query: str, chunks: Ints) -> Floats:
 
 def _candidates(corpus: Corpus, chosen: Ints, scores: Floats, k: int, aspects: Floats | None = None) -> Candidates:
     """The k best of the chosen chunks as candidates, ties in index order."""
-    order = np.argsort(-scores, kind="stable")[:k]
+    order = np.lexsort((chosen, -scores))[:k]
     chosen = chosen[order]
     return Candidates(
         chosen.astype(np.int64),
         scores[order].astype(np.float32),
-        corpus.snapshot.tokens[chosen].astype(np.int64),
+        np.maximum(corpus.snapshot.tokens[chosen], 1).astype(np.int64),  # the tail of another's token is not free
         corpus.scanned(chosen),
         None if aspects is None else aspects[order],
     )

@@ -5,12 +5,15 @@ from __future__ import annotations
 import hashlib
 import re
 import unicodedata
+from array import array
+from collections import defaultdict
 from collections.abc import Iterable, Sequence
 from functools import lru_cache
 from typing import TYPE_CHECKING, TypeAlias
 
 import numpy as np
 import numpy.typing as npt
+import regex
 
 from chunkwise.store.postings import WordCounts
 
@@ -19,12 +22,14 @@ if TYPE_CHECKING:
 
 Terms: TypeAlias = npt.NDArray[np.uint64]
 
-# Python's \w is Unicode letters, digits and underscores; an apostrophe within a word belongs to it (don't, l'eau).
-_word = re.compile(r"\w+(?:['’]\w+)*")
+# An apostrophe within a word belongs to it (don't, l'eau). What \w leaves out of Unicode's words in `re`, the marks
+# that Indic vowels and decomposed accents are, `regex` counts in.
+_ascii_word = re.compile(r"\w+(?:'\w+)*")
+_word = regex.compile(r"\w+(?:['’]\w+)*")
 # Scripts written without blanks between words: Thai, Lao, Burmese, Khmer, kana, Han, Hangul left out (it has blanks).
 _unspaced = re.compile(r"[\u0e00-\u0eff\u1000-\u109f\u1780-\u17ff\u3040-\u30ff\u3400-\u9fff\uf900-\ufaff\U00020000-\U0003ffff]+")
 # run_coroutine -> run, coroutine; HTTPServer -> HTTP, Server; utf8 -> utf, 8.
-_part = re.compile(r"[A-Z]+(?![a-z])|[A-Z]?[a-z]+|[^\W\d_A-Za-z]+|\d+")
+_part = regex.compile(r"\p{Lu}[\p{Lu}\p{M}]*(?!\p{Ll})|\p{Lu}?[\p{Ll}\p{M}]+|[^\W\d_\p{Lu}\p{Ll}]+|\d+")
 
 SNOWBALL = {
     "ar": "arabic", "ca": "catalan", "da": "danish", "de": "german", "el": "greek", "en": "english", "es": "spanish",
@@ -54,7 +59,7 @@ class Words:
 
     def terms(self, text: str) -> list[str]:
         """The terms of a text in order, stop words left out."""
-        return [term for word in _word.findall(text) for term in self._split(word)]
+        return [term for word in _found(text) for term in self._split(word)]
 
     def hashes(self, text: str) -> Terms:
         """The distinct terms of a text as the index knows them: uint64, ascending."""
@@ -62,23 +67,22 @@ class Words:
 
     def count(self, texts: Sequence[str]) -> WordCounts:
         """The terms of many texts, counted. Each distinct word is looked at once, whatever its occurrences."""
-        words: list[str] = []
-        sizes = np.zeros(len(texts), dtype=np.int64)
-        for at, text in enumerate(texts):
-            found = _word.findall(text)
-            sizes[at] = len(found)
-            words += found
-        distinct = {word: number for number, word in enumerate(dict.fromkeys(words))}
-        word = np.fromiter(map(distinct.__getitem__, words), dtype=np.int64, count=len(words))
-        text_of = np.repeat(np.arange(len(texts)), sizes)
+        distinct: defaultdict[str, int] = defaultdict()
+        distinct.default_factory = distinct.__len__  # a new word gets the next number
+        numbers, ends = array("i"), [0]
+        for text in texts:
+            numbers.extend(map(distinct.__getitem__, _found(text)))
+            ends.append(len(numbers))
+        word = np.array(numbers, dtype=np.int32)
+        text_of = np.repeat(np.arange(len(texts)), np.diff(ends))
         expansions = [self._hashes(word) for word in distinct]
         fan = np.array([len(hashes) for hashes in expansions], dtype=np.int64)
         flat = np.array([value for hashes in expansions for value in hashes], dtype=np.uint64)
+        terms, term_of_flat = np.unique(flat, return_inverse=True)
         begins = np.cumsum(fan) - fan
         repeat = fan[word]
         inner = np.arange(repeat.sum()) - np.repeat(np.cumsum(repeat) - repeat, repeat)
-        term, text_of = flat[np.repeat(begins[word], repeat) + inner], np.repeat(text_of, repeat)
-        terms, local = np.unique(term, return_inverse=True)
+        local, text_of = term_of_flat[np.repeat(begins[word], repeat) + inner], np.repeat(text_of, repeat)
         entries, counts = np.unique(local * max(1, len(texts)) + text_of, return_counts=True)
         term_of, text_of_entry = np.divmod(entries, max(1, len(texts)))
         return WordCounts(
@@ -103,13 +107,19 @@ class Words:
             word = unicodedata.normalize("NFKC", word)
             if _unspaced.search(word):
                 return list(_pairs(word))
+        word = word.replace("’", "'").removesuffix("'s").removesuffix("'S")
         parts = [word]
         if len(word) > 3 and not (word.islower() or word.istitle()) or "_" in word or not word.isalpha():
             found = [part for part in _part.findall(word) if part != word]
             parts += found if len(found) > 1 or "_" in word else []
-        folded = (part.strip("_").casefold().replace("’", "'") for part in parts)
-        kept = (part.removesuffix("'s") for part in folded if part and part not in self._stop)
-        return [self._stemmer.stemWord(part) if self._stemmer else part for part in kept if len(part) < 200]
+        folded = (part.strip("_").casefold() for part in parts)
+        kept = (part for part in folded if part and part not in self._stop and len(part) < 200)
+        return [self._stemmer.stemWord(part) if self._stemmer else part for part in kept]
+
+
+def _found(text: str) -> list[str]:
+    words: list[str] = (_ascii_word if text.isascii() else _word).findall(text)
+    return words
 
 
 def _pairs(word: str) -> Iterable[str]:

@@ -72,8 +72,10 @@ def _take(candidates: Candidates, budget: Budget, gain: Gain, refuse: Refusal = 
         reasons[index] = "best gain per token" if rank == 1 else f"{rank}. best gain per token of what was left"
     kept = set(taken)
     decisions = tuple(
-        Decision(index in kept, float(score), float(gains[index]), int(cost), reasons[index])
-        for index, (score, cost) in enumerate(zip(candidates.scores, candidates.costs, strict=True))
+        Decision(index in kept, *numbers, reasons[index])
+        for index, numbers in enumerate(
+            zip(candidates.scores.tolist(), gains.tolist(), candidates.costs.tolist(), strict=True)
+        )
     )
     return Selection(by_position(candidates, taken), decisions)
 

@@ -24,8 +24,8 @@ def greedy(
     """The candidates taken one by one, best gain per token first, each only if it still fits.
 
     Returns the taken indices in order of taking, the gain of every candidate when it was last looked at (float32 [n]),
-    and for every candidate why it was left out ("" for those taken). Ties go to the earlier candidate. O(n) gains a
-    step, and no step without a candidate that fits.
+    and for every candidate why it was left out ("" for those taken). Ties go to the earlier candidate. Gains are
+    looked at once for each one taken, and no step is without a candidate that fits.
     """
     left, taken = tokens, list[int]()
     reasons = [""] * len(candidates)
@@ -34,24 +34,22 @@ def greedy(
     alive = np.ones(len(candidates), dtype=bool)
     while True:
         dear = alive & (costs > left)
-        for index in np.flatnonzero(dear).tolist():
-            reasons[index] = f"costs {costs[index]} of the {left} tokens left"
+        for index, cost in zip(np.flatnonzero(dear).tolist(), costs[dear].tolist(), strict=True):
+            reasons[index] = f"costs {cost} of the {left} tokens left"
         alive &= ~dear
         if not alive.any():
             break
         now = gain()
         gains[alive] = now[alive]
-        best = int(np.argmax(np.where(alive, now, -np.inf)))
-        alive[best] = False
-        if now[best] <= 0:
-            reasons[best] = "adds nothing to what is in"
-            continue
-        if reason := refuse(best, taken):
-            reasons[best] = reason
-            continue
-        taken.append(best)
-        left -= int(costs[best])
-        gain.take(best)
+        rest = np.flatnonzero(alive)
+        for best in rest[np.argsort(-now[rest], kind="stable")].tolist():
+            reasons[best] = refuse(best, taken) if now[best] > 0 else "adds nothing to what is in"
+            alive[best] = False
+            if not reasons[best]:
+                taken.append(best)
+                left -= int(costs[best])
+                gain.take(best)
+                break
     return taken, gains, reasons
 
 

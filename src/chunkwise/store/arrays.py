@@ -14,15 +14,26 @@ import numpy.typing as npt
 _kinds = {
     "F16": np.float16, "F32": np.float32, "I32": np.int32, "I64": np.int64, "U8": np.uint8, "U64": np.uint64,
 }  # fmt: skip
+_names = {np.dtype(kind): name for name, kind in _kinds.items()}
 
 
 def save(path: Path, arrays: Mapping[str, npt.NDArray[Any]], notes: Mapping[str, str]) -> None:
     """Write `arrays` and `notes` as a safetensors file that is there whole or not at all."""
-    from safetensors.numpy import save_file
-
+    whole = {name: np.ascontiguousarray(array) for name, array in arrays.items()}
+    header: dict[str, Any] = {"__metadata__": dict(notes)}
+    at = 0
+    for name, array in sorted(whole.items(), key=lambda item: -item[1].itemsize):  # so that each one lies aligned
+        header[name] = {"dtype": _names[array.dtype], "shape": array.shape, "data_offsets": (at, at := at + array.nbytes)}
+    head = json.dumps(header).encode()
+    head += b" " * (-len(head) % 8)
     waiting = path.with_name(f".{path.name}.{os.getpid()}")
     try:
-        save_file({name: np.ascontiguousarray(array) for name, array in arrays.items()}, waiting, dict(notes))
+        with waiting.open("wb") as file:
+            file.write(len(head).to_bytes(8, "little") + head)
+            for name in list(header)[1:]:
+                file.write(whole[name].data)
+            file.flush()
+            os.fsync(file.fileno())  # else a power cut may leave the new name on old or empty blocks
         waiting.replace(path)
     finally:
         waiting.unlink(missing_ok=True)
@@ -30,9 +41,9 @@ def save(path: Path, arrays: Mapping[str, npt.NDArray[Any]], notes: Mapping[str,
 
 def load(path: Path) -> tuple[dict[str, npt.NDArray[Any]], dict[str, str]]:
     """The arrays, memory-mapped and read-only, and the notes of a file that `save` wrote; OSError when it is none."""
-    data = np.memmap(path, dtype=np.uint8, mode="r")
-    if len(data) < 8:
+    if path.stat().st_size < 8:
         raise OSError(f"{path} is cut short")
+    data = np.memmap(path, dtype=np.uint8, mode="r")
     size = int(data[:8].view(np.uint64)[0])
     try:
         header = json.loads(data[8 : 8 + size].tobytes())
@@ -41,6 +52,6 @@ def load(path: Path) -> tuple[dict[str, npt.NDArray[Any]], dict[str, str]]:
         for name, entry in header.items():
             first, last = entry["data_offsets"]
             arrays[name] = data[8 + size + first : 8 + size + last].view(_kinds[entry["dtype"]]).reshape(entry["shape"])
-    except (ValueError, KeyError, TypeError) as error:
+    except (ValueError, KeyError, TypeError, AttributeError) as error:
         raise OSError(f"{path} is damaged: {error}") from error
     return arrays, notes

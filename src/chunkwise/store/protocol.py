@@ -46,8 +46,9 @@ class Entry:
 class Snapshot:
     """One state of the index as arrays, derived from the store and ready to be searched. Chunks are in document order.
 
-    document: int32 [chunks], into `sources`; start, end, tokens: int32 [chunks]; ids: bytes16 [chunks]; matrix:
-    float16 [chunks, d] of unit length, or None; contents: bytes16 [documents], their content ids; bits: uint64 [chunks, d / 64], the signs of the matrix.
+    sources: of each document, by position; contents: bytes16 [documents], their ids; document: int32 [chunks], into
+    them; start, end, tokens: int32 [chunks]; ids: bytes16 [chunks]; matrix: float16 [chunks, d] of unit length, or
+    None; bits: uint64 [chunks, ceil(d / 64)], the signs of the matrix.
     """
 
     generation: int
@@ -91,7 +92,7 @@ class Store(Protocol):
         """The newest complete state as arrays; derived anew when what lies on disk is behind or missing."""
 
     def document(self, source: str) -> Document:
-        """A document with its text, as it was when it was indexed."""
+        """A document with its text, as it was when it was indexed; StaleError when it is not there any more."""
 
     def headings(self, source: str, ordinal: int) -> tuple[str, ...]:
         """The headings or the qualified name that a document's chunk stands under."""

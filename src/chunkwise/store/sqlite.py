@@ -15,10 +15,11 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from chunkwise.errors import NoStore, StoreError
+from chunkwise.errors import NoStore, StaleError, StoreError
 from chunkwise.store import arrays
 from chunkwise.store.postings import Postings, WordCounts
 from chunkwise.store.protocol import Entry, FileState, Snapshot
+from chunkwise.store.signs import signs
 from chunkwise.units import Document, Floats, Ints, LineMap
 
 FILE = "chunkwise.sqlite3"
@@ -61,7 +62,11 @@ class SQLiteStore:
     @contextlib.contextmanager
     def writing(self, waiting: Callable[[str], None] = lambda who: None) -> Iterator[None]:
         """Hold the store for one writer. `waiting` is told who holds it, once, when one has to wait."""
-        with (self.path / "writer.lock").open("a+") as lock:
+        try:
+            opened = (self.path / "writer.lock").open("a+")
+        except OSError as error:
+            raise StoreError(f"{self.path} cannot be written: {error.strerror}; check its permissions") from error
+        with opened as lock:
             try:
                 fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
             except OSError:
@@ -71,6 +76,8 @@ class SQLiteStore:
             lock.truncate(0)
             lock.write(f"process {os.getpid()}\n")
             lock.flush()
+            for left_behind in self.path.glob(f".{DERIVED}.*"):  # by a killed process; a living one does without
+                left_behind.unlink(missing_ok=True)
             yield
 
     def put(self, entries: Iterable[Entry]) -> None:
@@ -84,7 +91,7 @@ class SQLiteStore:
                     "INSERT INTO documents VALUES (NULL, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
                     (
                         document.source, document.id, state.size, state.modified, state.seen, document.media_type,
-                        entry.language, json.dumps(dict(document.metadata), ensure_ascii=False),
+                        entry.language, json.dumps(dict(document.metadata)),
                         document.text.encode("utf-8", "surrogatepass"), _pack_lines(document.lines),
                         document.lines.unit, _pack_words(entry.words),
                     ),
@@ -93,7 +100,7 @@ class SQLiteStore:
                 db.executemany(
                     "INSERT INTO chunks VALUES (?, ?, ?, ?, ?, ?, ?, ?)",
                     (
-                        (number, at, key, *chunk.span, chunk.tokens, chunk.kind, "\x1f".join(chunk.path))
+                        (number, at, key, *chunk.span, chunk.tokens, chunk.kind, json.dumps(chunk.path) if chunk.path else "")
                         for at, (key, chunk) in enumerate(zip(ids, entry.chunks, strict=True))
                     ),
                 )
@@ -152,24 +159,24 @@ class SQLiteStore:
                         "UPDATE settings SET value = CAST(value AS INTEGER) + 1 WHERE key = 'generation'"
                     )
                 yield self._db
-        except sqlite3.OperationalError as error:
+        except sqlite3.DatabaseError as error:
             raise _explained(error, self.path) from error
 
     # Reading
 
     def files(self) -> dict[str, FileState]:
         """The state of every document's file, by source."""
-        rows = self._db.execute("SELECT source, content, size, modified, seen FROM documents")
+        rows = self._rows("SELECT source, content, size, modified, seen FROM documents")
         return {source: FileState(*state) for source, *state in rows}
 
     def document(self, source: str) -> Document:
         """A document with its text, as it was when it was indexed."""
-        row = self._db.execute(
+        rows = self._rows(
             "SELECT content, text, media_type, metadata, lines, line_unit FROM documents WHERE source = ?", (source,)
-        ).fetchone()
-        if row is None:
-            raise StoreError(f"{source} is not in {self.path} any more; ask again")
-        content, text, media_type, metadata, lines, unit = row
+        )
+        if not rows:
+            raise StaleError(f"{source} is not in {self.path} any more; ask again")
+        content, text, media_type, metadata, lines, unit = rows[0]
         return Document(
             content, text.decode("utf-8", "surrogatepass"), source, media_type, json.loads(metadata),
             _unpack_lines(lines, unit),
@@ -177,11 +184,11 @@ class SQLiteStore:
 
     def headings(self, source: str, ordinal: int) -> tuple[str, ...]:
         """The headings or the qualified name that a document's chunk stands under."""
-        row = self._db.execute(
+        rows = self._rows(
             "SELECT path FROM chunks WHERE document = (SELECT number FROM documents WHERE source = ?) AND ordinal = ?",
             (source, ordinal),
-        ).fetchone()
-        return tuple(row[0].split("\x1f")) if row and row[0] else ()
+        )
+        return tuple(json.loads(rows[0][0])) if rows and rows[0][0] else ()
 
     def vectors(self, space: str, ids: npt.NDArray[np.void]) -> tuple[Ints, Floats]:
         """Those of `ids` that have a vector in `space`: their indices, ascending, and float32 [found, d]."""
@@ -191,7 +198,7 @@ class SQLiteStore:
             part = keys[at : at + 500]
             marks = ",".join("?" * len(part))
             found |= dict(
-                self._db.execute(f"SELECT id, vector FROM vectors WHERE space = ? AND id IN ({marks})", (space, *part))
+                self._rows(f"SELECT id, vector FROM vectors WHERE space = ? AND id IN ({marks})", (space, *part))
             )
         have = [at for at, key in enumerate(keys) if key in found]
         if not have:
@@ -201,10 +208,10 @@ class SQLiteStore:
 
     def counts(self) -> dict[str, int]:
         """How much there is: documents, chunks, tokens, bytes, and vectors by space."""
-        one = self._db.execute
-        documents, size = one("SELECT COUNT(*), COALESCE(SUM(LENGTH(text)), 0) FROM documents").fetchone()
-        chunks, tokens = one("SELECT COUNT(*), COALESCE(SUM(tokens), 0) FROM chunks").fetchone()
-        spaces = {f"vectors {space}": n for space, n in one("SELECT space, COUNT(*) FROM vectors GROUP BY space")}
+        [(documents, size)] = self._rows("SELECT COUNT(*), COALESCE(SUM(LENGTH(text)), 0) FROM documents")
+        [(chunks, tokens)] = self._rows("SELECT COUNT(*), COALESCE(SUM(tokens), 0) FROM chunks")
+        by_space = self._rows("SELECT space, COUNT(*) FROM vectors GROUP BY space")
+        spaces = {f"vectors {space}": count for space, count in by_space}
         return {"documents": documents, "chunks": chunks, "tokens": tokens, "bytes": size, **spaces}
 
     def snapshot(self) -> Snapshot:
@@ -220,18 +227,28 @@ class SQLiteStore:
         self._db.close()
 
     def _generation(self) -> int:
-        return int(self._db.execute("SELECT value FROM settings WHERE key = 'generation'").fetchone()[0])
+        [(generation,)] = self._rows("SELECT value FROM settings WHERE key = 'generation'")
+        return int(generation)
+
+    def _rows(self, query: str, parameters: tuple[str | int | bytes, ...] = ()) -> list[tuple[Any, ...]]:
+        try:
+            return self._db.execute(query, parameters).fetchall()
+        except sqlite3.DatabaseError as error:
+            raise _explained(error, self.path) from error
 
     # Deriving
 
     def _read_derived(self, generation: int) -> Snapshot | None:
         try:
             found, notes = arrays.load(self.path / DERIVED)
-        except (OSError, ValueError):
+        except OSError:
             return None
         if notes.get("generation") != str(generation) or notes.get("version") != str(VERSION):
             return None
-        return _snapshot(generation, found, notes)
+        try:
+            return _snapshot(generation, found, notes)
+        except (KeyError, ValueError):  # whole, but not what was written
+            return None
 
     def _derive(self) -> Snapshot:
         """Build the arrays from the truth, keep them for the next process where the directory can be written."""
@@ -239,13 +256,11 @@ class SQLiteStore:
         db.execute("BEGIN")  # one consistent state, whatever a writer does meanwhile
         try:
             generation = self._generation()
-            documents = db.execute("SELECT number, source, language, words, content FROM documents ORDER BY source").fetchall()
+            documents = self._rows("SELECT number, source, language, words, content FROM documents ORDER BY source")
             order = {number: at for at, (number, *_) in enumerate(documents)}
-            rows = db.execute('SELECT document, id, start, "end", tokens FROM chunks ORDER BY document, ordinal')
-            chunks = rows.fetchall()
-            vectors = dict(
-                db.execute("SELECT id, vector FROM vectors WHERE space = ?", (self.settings.get("space", ""),))
-            )
+            chunks = self._rows('SELECT document, id, start, "end", tokens FROM chunks ORDER BY document, ordinal')
+            space = self.settings.get("space", "")
+            vectors = dict(self._rows("SELECT id, vector FROM vectors WHERE space = ?", (space,)))
         finally:
             db.rollback()
         numbers = np.array([order[row[0]] for row in chunks], dtype=np.int32)
@@ -262,10 +277,10 @@ class SQLiteStore:
             "contents": _of_bytes([bytes.fromhex(content) for *_, content in documents]),
             **{name: getattr(postings, name) for name in Postings.__slots__},
         }
-        if vectors and all(row[1] in vectors for row in chunks):
+        if chunks and all(row[1] in vectors for row in chunks):
             matrix = np.frombuffer(b"".join(vectors[row[1]] for row in chunks), dtype=np.float16)
             found["matrix"] = matrix.reshape(len(chunks), -1)
-            found["bits"] = np.packbits(found["matrix"] > 0, axis=1).view(np.uint64)
+            found["bits"] = signs(found["matrix"])
         languages: dict[str, int] = {}
         for _, _, language, *_ in documents:
             languages[language] = languages.get(language, 0) + 1
@@ -282,26 +297,30 @@ class SQLiteStore:
 
 def _create(path: Path, settings: Mapping[str, str]) -> None:
     """Make a store so that it is there whole or not at all."""
+    waiting = path / f".{FILE}.{os.getpid()}"
     try:
         path.mkdir(parents=True, exist_ok=True)
-        if any(entry.name != "writer.lock" and not entry.name.startswith(f".{FILE}") for entry in path.iterdir()):
+        foreign = [entry.name for entry in path.iterdir() if not entry.name.startswith((f".{FILE}", "writer.lock"))]
+        if (path / FILE).exists():  # another process made it first: its store is as good
+            return
+        if foreign:
             raise NoStore(f"{path} is not empty and holds no knowledge base; name a new or an empty directory")
-        waiting = path / f".{FILE}.{os.getpid()}"
         waiting.unlink(missing_ok=True)
-        db = sqlite3.connect(waiting, isolation_level=None)
-        db.execute("PRAGMA journal_mode = DELETE")
-        db.executescript(_schema)
-        rows = {**settings, "generation": "0", "made": time.strftime("%Y-%m-%dT%H:%M:%S")}
-        db.executemany("INSERT INTO settings VALUES (?, ?)", rows.items())
-        db.execute(f"PRAGMA user_version = {VERSION}")
-        db.close()
-        with contextlib.suppress(FileExistsError):  # another process made it first: its store is as good
+        with contextlib.closing(sqlite3.connect(waiting, isolation_level=None)) as db:
+            db.executescript(f"{_schema}; PRAGMA user_version = {VERSION}")
+            rows = {**settings, "generation": "0", "made": time.strftime("%Y-%m-%dT%H:%M:%S")}
+            db.executemany("INSERT INTO settings VALUES (?, ?)", rows.items())
+        with contextlib.suppress(FileExistsError):
             os.link(waiting, path / FILE)
-        waiting.unlink()
     except sqlite3.OperationalError as error:
         raise _explained(error, path) from error
+    except (FileExistsError, NotADirectoryError) as error:
+        raise NoStore(f"{path} is or lies below a file; name a new or an empty directory") from error
     except OSError as error:
         raise StoreError(f"cannot make a knowledge base at {path}: {error.strerror}") from error
+    finally:
+        with contextlib.suppress(OSError):
+            waiting.unlink(missing_ok=True)
 
 
 def _connect(path: Path) -> sqlite3.Connection:
@@ -310,7 +329,7 @@ def _connect(path: Path) -> sqlite3.Connection:
         what = "holds no knowledge base" if path.exists() else "does not exist"
         raise NoStore(f"{path} {what}; make one with `chunkwise index DOCS --into {path}`")
     try:
-        db = sqlite3.connect(file, isolation_level=None, timeout=60, check_same_thread=False)
+        db = _opened(file)
         version = db.execute("PRAGMA user_version").fetchone()[0]
         if version != VERSION:
             age = "a newer" if version > VERSION else "an older"
@@ -327,7 +346,29 @@ def _connect(path: Path) -> sqlite3.Connection:
     return db
 
 
-def _explained(error: sqlite3.OperationalError, path: Path) -> StoreError:
+def _opened(file: Path) -> sqlite3.Connection:
+    """A connection that has read; where the directory cannot be written, to the file as it lies there."""
+
+    def connect(how: str) -> sqlite3.Connection:
+        db = sqlite3.connect(
+            f"{file.absolute().as_uri()}?{how}", uri=True, isolation_level=None, timeout=60, check_same_thread=False
+        )
+        try:
+            db.execute("SELECT COUNT(*) FROM sqlite_master").fetchone()
+        except sqlite3.DatabaseError:
+            db.close()
+            raise
+        return db
+
+    try:
+        return connect("mode=rw")
+    except sqlite3.OperationalError:
+        if os.access(file.parent, os.W_OK, effective_ids=True):
+            raise
+        return connect("mode=ro&immutable=1")
+
+
+def _explained(error: sqlite3.DatabaseError, path: Path) -> StoreError:
     text = str(error)
     if "full" in text:
         return StoreError(f"the disk that holds {path} is full; free some room and run the same command again")
@@ -335,6 +376,8 @@ def _explained(error: sqlite3.OperationalError, path: Path) -> StoreError:
         return StoreError(f"{path} cannot be written: {text}; check the directory's permissions")
     if "locked" in text:
         return StoreError(f"{path} is held by another process; wait for it to end and try again")
+    if "malformed" in text or "not a database" in text:
+        return StoreError(f"{path} is damaged: {text}; index the documents anew into another directory")
     return StoreError(f"{path}: {text}")
 
 

@@ -1,0 +1,124 @@
+"""The contract of every retriever, and the corpus that they ask."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+from hypothesis import Phase, given, settings
+from hypothesis import strategies as st
+
+import planted
+from chunkwise.errors import StaleError
+from chunkwise.recipe import build, recipes
+from chunkwise.retrieve import Corpus
+
+every_retriever = pytest.mark.parametrize("name", [made.name for made in recipes("retrieve")])
+ALPHABET = ["ash", "birch", "cedar", "elm", "fir", "the"]
+chunks = st.lists(st.lists(st.sampled_from(ALPHABET), max_size=4).map(lambda chunk: " ".join(chunk) + ". "), max_size=8)
+documents = st.dictionaries(st.sampled_from(["/a", "/b", "/c"]), chunks)
+WOOD = {"/a": ["ash elm. ", "the oak. ", "fir. "] * 5, "/b": ["ash elm. ", "birch and cedar. "], "/c": ["fir. "]}
+
+
+def modes(path: Path, texts: dict[str, list[str]]) -> list[Corpus]:
+    """With static and contextual vectors, with one space for both, with static ones alone, with none."""
+    static, contextual = planted.Trigrams(), planted.Trigrams(96, "contextual")
+    return [
+        planted.corpus(path / "lazy", texts, static, contextual),
+        planted.corpus(path / "eager", texts, static, static),
+        planted.corpus(path / "static", texts, static),
+        planted.corpus(path / "none", texts),
+    ]
+
+
+@every_retriever
+@settings(deadline=None, max_examples=8, phases=(Phase.explicit, Phase.generate))
+@given(
+    texts=documents, query=st.lists(st.sampled_from([*ALPHABET, "yew"]), max_size=3).map(" ".join), k=st.integers(1, 30)
+)
+def test_the_contract(
+    name: str, texts: dict[str, list[str]], query: str, k: int, tmp_path_factory: pytest.TempPathFactory
+) -> None:
+    retrieve = build(name, "retrieve")
+    for corpus in modes(tmp_path_factory.mktemp("kb"), texts):
+        found = retrieve(corpus, query, k)
+        n = len(found)
+        assert n <= min(k, len(corpus))
+        assert len(set(found.ids.tolist())) == n
+        assert (found.ids.dtype, found.scores.dtype, found.costs.dtype) == (np.int64, np.float32, np.int64)
+        assert np.isfinite(found.scores).all()
+        order = list(zip((-found.scores).tolist(), found.ids.tolist(), strict=True))
+        assert order == sorted(order)
+        assert (found.costs >= 1).all()
+        assert found.costs.tolist() == corpus.snapshot.tokens[found.ids].tolist()
+        assert found.vectors is None or found.vectors.shape == (n, 64)
+        assert found.aspects is None or len(found.aspects) == n
+        again = retrieve(Corpus(corpus.store, corpus.scan, corpus.judge), query, k)
+        assert again.ids.tolist() == found.ids.tolist()
+        np.testing.assert_array_equal(again.scores, found.scores)
+
+
+@every_retriever
+@pytest.mark.parametrize("query", ["ash", "yew", "the of and", "?!", "\0\ud800", "ash " * 2000, "漢字"])
+def test_an_empty_index_and_odd_questions(name: str, query: str, tmp_path: Path) -> None:
+    retrieve = build(name, "retrieve")
+    for corpus in modes(tmp_path / "empty", {}):
+        assert len(retrieve(corpus, query, 10)) == 0
+    for corpus in modes(tmp_path / "full", WOOD):
+        found = retrieve(corpus, query, 10)
+        if corpus.scan is None and ("ash" not in query or name == "dense"):
+            assert len(found) == 0
+        elif "ash" in query and name != "dense":
+            assert corpus.text(int(found.ids[0])) == "ash elm. "
+
+
+@every_retriever
+def test_equals_stand_in_index_order(name: str, tmp_path: Path) -> None:
+    corpus = planted.corpus(tmp_path / "kb", {f"/{n:02}": ["ash. "] for n in range(40)}, planted.Trigrams())
+    found = build(name, "retrieve")(corpus, "ash", 15)
+    assert found.ids.tolist() == list(range(15)) or len(set(found.scores.tolist())) > 1
+    assert len(found) == 15
+
+
+def test_contextual_vectors_are_made_once_and_kept(tmp_path: Path) -> None:
+    judge = planted.Trigrams(96, "contextual")
+    corpus = planted.corpus(tmp_path / "kb", WOOD, planted.Trigrams(), judge)
+    everything = np.arange(len(corpus))
+    first = corpus.judged(everything)
+    assert judge.asked
+    assert len(judge.asked) == len(set(judge.asked))
+    judge.asked.clear()
+    np.testing.assert_array_equal(corpus.judged(everything), first)
+    kept = Corpus(corpus.store, corpus.scan, judge).judged(everything[::-1])
+    np.testing.assert_allclose(kept[::-1], first, atol=1e-3)
+    assert judge.asked == []
+
+
+def test_texts_and_neighbours(tmp_path: Path) -> None:
+    corpus = planted.corpus(tmp_path / "kb", {"/a": ["a. ", "b. "], "/b": ["c. ", "d. ", "e. "]})
+    assert [corpus.text(chunk) for chunk in range(5)] == ["a. ", "b. ", "c. ", "d. ", "e. "]
+    assert corpus.neighbours(np.arange(5)).tolist() == [True, False, True, True]
+    assert corpus.neighbours(np.array([0, 2, 4])).tolist() == [False, False]
+    assert corpus.neighbours(np.array([], dtype=np.int64)).tolist() == []
+    assert corpus.path(3) == ()
+
+
+def test_an_overtaken_corpus_says_so(tmp_path: Path) -> None:
+    """Spans of the old text fit no other: nothing is shown rather than a torn chunk."""
+    corpus = planted.corpus(tmp_path / "kb", {"/a": ["ash. ", "elm. "], "/b": ["fir. "]})
+    corpus.store.put([planted.entry("/a", ["a new beginning. ", "elm. "])])
+    corpus.store.remove(["/b"])
+    for chunk in range(3):
+        with pytest.raises(StaleError, match="ask again"):
+            corpus.text(chunk)
+    assert Corpus(corpus.store, None, None).text(1) == "elm. "
+
+
+def test_questions_are_read_in_the_languages_of_the_index(tmp_path: Path) -> None:
+    german = planted.entry("/de", ["Die Häuser am Fluss. ", "Ein Boot. "], language="de")
+    store = planted.store(tmp_path / "kb", {"/en": ["The houses at the river. ", "A boat. "]})
+    store.put([german])
+    corpus = Corpus(store, None, None)
+    found = build("bm25")(corpus, "house Hauses", 10)
+    assert {corpus.text(int(chunk)) for chunk in found.ids} == {"Die Häuser am Fluss. ", "The houses at the river. "}

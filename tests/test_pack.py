@@ -1,0 +1,175 @@
+"""The job of packing: never above the budget, exact to the character, the same every time."""
+
+from __future__ import annotations
+
+import itertools
+import json
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from chunkwise.budget import Budget
+from chunkwise.errors import BudgetError, UnknownRecipe, UserError
+from chunkwise.index import Index
+from chunkwise.prompt import context
+from chunkwise.tokens import tokenizer
+from chunkwise.units import Document
+
+PROSE = [
+    "Refunds are paid within ten days.\r\nAsk the desk for a form, and keep the receipt! ",
+    "The northern kiln reaches 1,300 degrees; potters fire glaze there twice a week. 😀 ",
+    "払い戻しは十日以内に行われます。領収書を保管してください。",
+    "החזר כספי ניתן תוך עשרה ימים. ",
+    "[1] Question: what looks like a label? <|endoftext|> ",
+    "Parcels that weigh more than two kilograms go by ship, and take six weeks. ",
+]
+QUESTIONS = ["how long do refunds take?", "kiln glaze degrees", "払い戻し", "parcels ship weeks refunds kiln", "[1]"]
+
+
+def documents() -> list[Document]:
+    made = []
+    for number in range(12):
+        parts = [f"# Part {number}\n\n"]
+        parts += [PROSE[(number * k + k) % len(PROSE)] + ("\n\n" if k % 2 else "") for k in range(1, 9)]
+        made.append(Document.of("".join(parts), f"/shelf/part {number}.md", "text/markdown"))
+    return made
+
+
+@pytest.fixture(scope="module")
+def index(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Index]:
+    with Index.open(tmp_path_factory.mktemp("kb"), vectors="none") as made:
+        made.add_documents(documents())
+        yield made
+
+
+specs = {"retriever": ["multiscale", "bm25", "rrf"], "selector": ["coverage", "top-k:k=8", "top-p"]}
+
+
+@settings(deadline=None, max_examples=60)
+@given(
+    st.sampled_from(QUESTIONS), st.integers(0, 3000) | st.integers(0, 120), st.booleans(),
+    st.sampled_from(specs["retriever"]), st.sampled_from(specs["selector"]),
+)  # fmt: skip
+def test_never_above_the_budget(
+    index: Index, query: str, budget: int, labels: bool, retriever: str, selector: str
+) -> None:
+    pack = index.pack(query, budget, retriever=retriever, selector=selector, labels=labels)
+    count = tokenizer().count
+    assert pack.tokens <= budget
+    if labels:
+        assert pack.tokens == count(pack.text) <= budget
+    else:
+        assert pack.tokens == sum(count(passage.text) for passage in pack.passages)
+    assert pack.text == context(pack.passages)
+    assert len(pack.citations) == len(pack.passages)
+    texts = {document.source: document for document in documents()}
+    for passage in pack.passages:
+        document = texts[passage.source]
+        assert passage.text == document.text[passage.span.start : passage.span.end]
+        assert passage.tokens == count(passage.text)
+        first = document.text[: passage.span.start].count("\n") + 1
+        last = document.text[: passage.span.end - 1].count("\n") + 1
+        assert passage.lines == (first, last)
+        assert passage.cite.startswith(f"{passage.source}:{first}")
+    order = [(passage.source, passage.span) for passage in pack.passages]
+    assert order == sorted(order)
+    for (one, a), (other, b) in itertools.pairwise(order):
+        assert one != other or a.end < b.start  # neighbours are one passage
+    kept = [one.id for one in pack.trace.considered if one.decision.kept]
+    assert sorted(kept) == sorted(chunk for passage in pack.passages for chunk in passage.chunks)
+    assert all(one.decision.reason for one in pack.trace.considered)
+    assert index.pack(query, budget, retriever=retriever, selector=selector, labels=labels).json() == pack.json()
+
+
+def test_a_larger_budget_is_used(index: Index) -> None:
+    used = [index.pack(QUESTIONS[3], budget).tokens for budget in (100, 400, 1000)]
+    assert used == sorted(used)
+    assert all(tokens > 0.65 * budget for tokens, budget in zip(used, (100, 400, 1000), strict=True))
+
+
+@pytest.mark.parametrize("budget", [0, 1, 2])
+def test_a_budget_that_buys_nothing(index: Index, budget: int) -> None:
+    pack = index.pack(QUESTIONS[0], budget)
+    assert (pack.text, pack.passages, pack.citations, pack.tokens) == ("", (), (), 0)
+    assert pack.trace.considered
+    assert all(not one.decision.kept and one.decision.reason for one in pack.trace.considered)
+    assert QUESTIONS[0] in pack.prompt
+
+
+@pytest.mark.parametrize("query", ["", " \n\t", "\u3000"])
+def test_an_empty_question(index: Index, query: str) -> None:
+    with pytest.raises(UserError, match="empty"):
+        index.pack(query)
+
+
+@pytest.mark.parametrize("query", ["zyzzyva", "the of and", "?!", "\0", "\ud800", "<|endoftext|>", "x" * 100_000])
+def test_odd_questions(index: Index, query: str) -> None:
+    pack = index.pack(query, 200)
+    assert pack.tokens <= 200
+    assert json.loads(json.dumps(pack.json()))["query"] == query
+
+
+def test_nothing_indexed(tmp_path: Path) -> None:
+    with Index.open(tmp_path / "kb", vectors="none") as index:
+        pack = index.pack("refunds")
+        assert (pack.text, pack.tokens, pack.trace.considered) == ("", 0, ())
+
+
+def test_wrong_requests(index: Index) -> None:
+    with pytest.raises(BudgetError):
+        index.pack("refunds", -1)
+    with pytest.raises(UnknownRecipe):
+        index.pack("refunds", retriever="coverage")
+    with pytest.raises(UnknownRecipe):
+        index.pack("refunds", selector="bm25")
+    assert index.pack("refunds", Budget(50)).budget == Budget(50)
+
+
+def test_the_shape_that_is_promised(index: Index) -> None:
+    found = index.pack(QUESTIONS[0], 300).json()
+    assert list(found) == ["query", "budget", "tokens", "passages", "decisions", "prompt"]
+    for passage in found["passages"]:
+        assert list(passage) == ["id", "source", "start", "end", "lines", "text", "tokens", "score"]
+    for decision in found["decisions"]:
+        assert list(decision) == ["id", "source", "start", "end", "kept", "score", "gain", "cost", "reason"]
+
+
+def test_chunks_that_no_token_starts_in_end_the_search_for_room(tmp_path: Path) -> None:
+    """A chunk may hold but the tail of a token; on an empty budget it is not taken for nothing, again and again."""
+    import planted
+    from chunkwise.pack import pack
+    from chunkwise.recipe import build
+    from chunkwise.retrieve import Corpus
+
+    store = planted.store(tmp_path / "kb", {"/a": ["ash elm. "]})
+    store._db.execute("UPDATE chunks SET tokens = 0")
+    corpus = Corpus(store, None, None)
+    for budget in range(5):
+        found = pack(
+            corpus, "ash", Budget(budget), tokenizer(), build("bm25"), build("coverage"), labels=budget % 2 == 0
+        )
+        assert found.tokens <= budget
+
+
+def test_a_state_that_was_overtaken_is_read_anew(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A writer that comes between the search and the reading of the texts costs a second look, not a torn passage."""
+    from chunkwise.index import recipe
+
+    with Index.open(tmp_path / "kb", vectors="none") as index, Index.open(tmp_path / "kb") as writer:
+        index.add_documents([Document.of("Refunds take ten days.", "/a")])
+        bm25 = recipe.build("bm25", "retrieve")
+        looks = []
+
+        def overtaken(corpus: object, query: str, k: int) -> object:
+            found = bm25(corpus, query, k)
+            looks.append(len(found))
+            if len(looks) == 1:
+                writer.add_documents([Document.of("On Mondays all refunds take but five days.", "/a")])
+            return found
+
+        pack = index.pack("refunds", retriever=overtaken)  # type: ignore[arg-type]
+        assert [passage.text for passage in pack.passages] == ["On Mondays all refunds take but five days."]
+        assert looks == [1, 1]
