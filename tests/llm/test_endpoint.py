@@ -150,6 +150,9 @@ def test_stream_options_refused_without_a_word_of_it() -> None:
         (as_json({"error": "out of memory"}), ["out of memory"]),
         (raw_stream(b'data: {"error": {"message": "out of memory"}}\n\n'), ["out of memory"]),
         (raw_stream(b"data: {garbage\n\n"), ["JSON", "{garbage"]),
+        (as_text("[" * 100_000), ["JSON", "[[["]),
+        (as_text("not gzip", 200, {"Content-Encoding": "gzip"}), ["cannot be read"]),
+        (as_text("x" * 1_000_000, 405), ["405", "xxx"]),
         (status(418, "\x1b[31mred\x07\n" + "x" * 10_000), ["418", "red", "…"]),
     ],
 )

@@ -3,6 +3,18 @@
 from __future__ import annotations
 
 from chunkwise.llm.endpoint import Endpoint, endpoint
+from chunkwise.llm.extractive import NOTHING_FOUND, Extract, Quote, extractive
 from chunkwise.llm.protocol import LLM, Completion, Stream, Usage
 
-__all__ = ["LLM", "Completion", "Endpoint", "Stream", "Usage", "endpoint"]
+__all__ = [
+    "LLM",
+    "NOTHING_FOUND",
+    "Completion",
+    "Endpoint",
+    "Extract",
+    "Quote",
+    "Stream",
+    "Usage",
+    "endpoint",
+    "extractive",
+]

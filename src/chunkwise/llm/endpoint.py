@@ -97,18 +97,15 @@ class Endpoint:
         return request if max_tokens is None else request | {"max_tokens": max_tokens}
 
     def _pieces(self, request: dict[str, Any]) -> Generator[str, None, Completion]:
+        """The reply's pieces, tried again while nothing of it has been handed on."""
         failures, handed_on = 0, False
         while True:
             try:
-                with closing(self._reply(request)) as reply:
-                    while True:
-                        try:
-                            piece = next(reply)
-                        except StopIteration as end:
-                            completion: Completion = end.value
-                            return completion
+                with closing(Stream(self._reply(request))) as reply:
+                    for piece in reply:
                         handed_on = True
                         yield piece
+                    return reply.completion
             except _Refused as refusal:
                 request = refusal.without
             except _PassingError as trouble:
@@ -165,7 +162,7 @@ class Endpoint:
         """The JSON object that `text` is, `choices` a list in it."""
         try:
             answer = json.loads(text)
-        except ValueError:
+        except (ValueError, RecursionError):
             answer = None
         if not isinstance(answer, dict):
             said = self._clean(text) or "an empty reply"
@@ -186,10 +183,11 @@ class Endpoint:
         if self._key:
             headers["Authorization"] = f"Bearer {self._key}"
         body = json.dumps(request, ensure_ascii=False).encode(errors="replace")
+        # Plain HTTP to this machine needs neither a proxy nor certificates, which take long to load.
         local = self._url.scheme == "http" and self._url.hostname in ("localhost", "127.0.0.1", "::1")
         try:
             with (
-                httpx.Client(timeout=timeout, trust_env=not local) as client,
+                httpx.Client(timeout=timeout, trust_env=not local, verify=not local) as client,
                 client.stream("POST", self._url.geturl(), content=body, headers=headers) as response,
             ):
                 if response.status_code != 200:
@@ -220,7 +218,7 @@ class Endpoint:
         text = _head(response.iter_bytes(), _ERROR_BYTES).decode(errors="replace")
         try:
             content = json.loads(text)
-        except ValueError:
+        except (ValueError, RecursionError):
             content = text
         said = self._clean(_message(content)) or response.reason_phrase
         if status in (400, 422) and (without := _without_refused(request, text)):
