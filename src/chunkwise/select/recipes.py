@@ -70,9 +70,9 @@ def _take(candidates: Candidates, budget: Budget, gain: Gain, refuse: Refusal = 
     taken, gains, reasons = greedy(candidates, budget.tokens, gain, refuse)
     for rank, index in enumerate(taken, 1):
         reasons[index] = "best gain per token" if rank == 1 else f"{rank}. best gain per token of what was left"
-    kept = set(taken)
+    turns = {index: turn for turn, index in enumerate(taken, 1)}
     decisions = tuple(
-        Decision(index in kept, float(score), float(gains[index]), int(cost), reasons[index])
+        Decision(index in turns, float(score), float(gains[index]), int(cost), reasons[index], turns.get(index, 0))
         for index, (score, cost) in enumerate(zip(candidates.scores, candidates.costs, strict=True))
     )
     return Selection(by_position(candidates, taken), decisions)
@@ -90,6 +90,6 @@ def _twins(candidates: Candidates, alike: float) -> Refusal:
         nearest = int(cosines.argmax())
         if cosines[nearest] < alike:
             return ""
-        return f"says the same as chunk {candidates.ids[taken[nearest]]} (cosine {cosines[nearest]:.2f})"
+        return f"says the same as number {nearest + 1} taken (cosine {cosines[nearest]:.2f})"
 
     return refuse
