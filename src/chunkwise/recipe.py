@@ -76,6 +76,13 @@ def recipes(family: str | None = None) -> list[Recipe]:
     return sorted(found.values(), key=lambda made: (made.family, made.name))
 
 
+def unknown_family(family: str) -> UnknownRecipe:
+    """The error for a family that no recipe belongs to, naming those there are."""
+    families = sorted({made.family for made in _all().values()})
+    near = difflib.get_close_matches(family, families, 1)
+    return UnknownRecipe(f"no family {family!r}: " + (f"did you mean {near[0]!r}?" if near else f"there are {', '.join(families)}"))
+
+
 def find(name: str, family: str | None = None) -> Recipe:
     """The recipe of that name or alias; UnknownRecipe, naming the nearest one, when there is none."""
     known = {key: made for key, made in _all().items() if family is None or made.family == family}
