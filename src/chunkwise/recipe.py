@@ -80,7 +80,9 @@ def unknown_family(family: str) -> UnknownRecipe:
     """The error for a family that no recipe belongs to, naming those there are."""
     families = sorted({made.family for made in _all().values()})
     near = difflib.get_close_matches(family, families, 1)
-    return UnknownRecipe(f"no family {family!r}: " + (f"did you mean {near[0]!r}?" if near else f"there are {', '.join(families)}"))
+    return UnknownRecipe(
+        f"no family {family!r}: " + (f"did you mean {near[0]!r}?" if near else f"there are {', '.join(families)}")
+    )
 
 
 def find(name: str, family: str | None = None) -> Recipe:

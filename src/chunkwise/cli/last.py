@@ -6,7 +6,7 @@ import contextlib
 import json
 import os
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass
 from itertools import accumulate
 from pathlib import Path
@@ -59,7 +59,8 @@ class LastPack:
     """What was asked, what was decided, and what of it the index still holds.
 
     rows: those taken in the order of taking, then the others, best first; passages: as `pack --json` shows them;
-    changed: whether the index has changed since; documents: those of the rows that it holds, by source.
+    changed: whether the index has changed since; documents: those of the rows that it holds, by source; names: what
+    sources are called where a person reads them.
     """
 
     query: str
@@ -72,6 +73,7 @@ class LastPack:
     passages: tuple[Mapping[str, Any], ...]
     rows: tuple[Row, ...]
     documents: Mapping[str, Document]
+    names: Mapping[str, str]
 
     def json(self) -> dict[str, Any]:
         """The explanation as `chunkwise explain --json` shows it."""
@@ -105,19 +107,22 @@ def keep(index: Index, pack: Pack, retriever: str, selector: str) -> None:
 def load(index: Index) -> LastPack:
     """The last pack of this knowledge base. Raises UserError when there is none, or none that can be read."""
     noted = _read(index.path / FILE)
-    pack, documents = noted["pack"], _documents(index, noted["pack"])
+    from chunkwise.pack import shown
+
+    pack, documents, roots = noted["pack"], _documents(index, noted["pack"]), index.roots
+    names = {decision["source"]: shown(decision["source"], roots) for decision in pack["decisions"]}
     decided = sorted(
         zip(pack["decisions"], noted["turns"], strict=True),
         key=lambda one: (not one[0]["kept"], one[1], -one[0]["score"]),
     )
-    totals, roots = accumulate(decision["cost"] for decision, _ in decided), index.roots
+    totals = accumulate(decision["cost"] for decision, _ in decided)
     rows = tuple(
-        _row(roots, decision, turn, total, documents.get(decision["source"]))
+        _row(decision, turn, total, documents.get(decision["source"]), names[decision["source"]])
         for (decision, turn), total in zip(decided, totals, strict=True)
     )
     return LastPack(
         pack["query"], pack["budget"], pack["tokens"], noted["made"], noted["retriever"], noted["selector"],
-        noted["generation"] != index.settings["generation"], tuple(pack["passages"]), rows, documents,
+        noted["generation"] != index.settings["generation"], tuple(pack["passages"]), rows, documents, names,
     )  # fmt: skip
 
 
@@ -143,18 +148,13 @@ def _documents(index: Index, pack: Mapping[str, Any]) -> dict[str, Document]:
     return found
 
 
-def _row(
-    roots: Sequence[str], decision: Mapping[str, Any], turn: int, total: int, document: Document | None
-) -> Row:
-    from chunkwise.pack import shown
-
-    span, source = Span(decision["start"], decision["end"]), decision["source"]
+def _row(decision: Mapping[str, Any], turn: int, total: int, document: Document | None, cite: str) -> Row:
+    span, lines = Span(decision["start"], decision["end"]), None
     text = document.text[slice(*span)] if document else ""
-    cite, lines = shown(source, roots), None
     there = document is not None and content_id(text) == decision["id"]
     if document is not None and there:
         cite, lines = document.lines.cite(cite, span), document.lines.range(span)
     return Row(
-        decision["id"], source, span, cite, lines, decision["kept"], turn, decision["score"], decision["gain"],
-        decision["cost"], total if decision["kept"] else None, decision["reason"], text if there else None,
+        decision["id"], decision["source"], span, cite, lines, decision["kept"], turn, decision["score"],
+        decision["gain"], decision["cost"], total if decision["kept"] else None, decision["reason"], text if there else None,
     )  # fmt: skip

@@ -7,7 +7,7 @@ import sys
 from collections.abc import Sequence
 from typing import NoReturn
 
-from chunkwise.errors import ChunkwiseError, UserError
+from chunkwise.errors import ChunkwiseError
 
 
 def main() -> NoReturn:
@@ -80,6 +80,3 @@ def _hung_up() -> int:
     for stream in (sys.stdout, sys.stderr):
         os.dup2(nowhere, stream.fileno())
     return 1
-
-
-__all__ = ["UserError", "main", "run"]

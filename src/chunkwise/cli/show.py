@@ -92,10 +92,10 @@ def bill(pack: Pack, seconds: float, answer: Answer | None = None) -> str:
 
 def citations(answer: Answer) -> None:
     """Where the answer stands, a line each, and a warning for what it cites that is not there."""
-    lines = dict.fromkeys((citation.number, citation.cite, citation.source) for citation in answer.citations)
-    if lines:
+    ordered = sorted(answer.citations, key=lambda citation: (citation.number, citation.span))
+    if ordered:
         out("")
-    for number, cite, source in sorted(lines):
+    for number, cite, source in dict.fromkeys((one.number, one.cite, one.source) for one in ordered):
         if is_terminal("stdout"):
             from rich.text import Text
 
