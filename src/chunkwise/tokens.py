@@ -29,10 +29,15 @@ class TokenOffsets:
     starts: int64 [n], ascending: the character at which each token starts. A token that starts inside a character
     bears the offset of that character, so a cut at any of them tears no character.
     length: characters of the text.
+    alone: how many tokens a text has on its own; None when the offsets are all there is to go by.
+    splits_lines: whether a piece cut at the start of a line that says something, or before the blanks after a word, has
+    the very tokens on its own that it had in the whole, as with any tokenizer that splits text into words first.
     """
 
     starts: Ints
     length: int
+    alone: Callable[[str], int] | None = None
+    splits_lines: bool = False
 
     def __len__(self) -> int:
         return len(self.starts)
@@ -84,21 +89,28 @@ class BytePairTokenizer:
 
     def offsets(self, text: str) -> TokenOffsets:
         text = _without_surrogates(text)
-        lengths = self._byte_lengths[self._encode(text)]
-        starts = np.cumsum(lengths) - lengths
+        ids = self._encode(text)
+        begun, torn = self._characters
+        starts = np.zeros(len(ids) + 1, dtype=np.int64)
+        np.cumsum(begun.take(ids), out=starts[1:])
+        starts = starts[:-1]
         if not text.isascii():
-            starts = _character_of_byte(text)[starts]
-        return TokenOffsets(starts, len(text))
+            starts -= torn.take(ids)
+        return TokenOffsets(starts, len(text), self.count, splits_lines=True)
 
     @cached_property
-    def _byte_lengths(self) -> Ints:
-        def length(token: int) -> int:
+    def _characters(self) -> tuple[npt.NDArray[np.uint16], npt.NDArray[np.bool_]]:
+        """By token id: how many characters begin in it, and whether it starts inside one that began before."""
+        begun = np.zeros(self._vocabulary, dtype=np.uint16)
+        torn = np.zeros(self._vocabulary, dtype=np.bool_)
+        for token in range(self._vocabulary):
             try:
-                return len(self._token_bytes(token))
+                data = self._token_bytes(token)
             except (ValueError, KeyError):  # ids between the vocabulary and the special tokens stand for nothing
-                return 0
-
-        return np.fromiter(map(length, range(self._vocabulary)), dtype=np.int64, count=self._vocabulary)
+                continue
+            begun[token] = len(data) if data.isascii() else sum(byte & 0xC0 != 0x80 for byte in data)
+            torn[token] = bool(data) and data[0] & 0xC0 == 0x80
+        return begun, torn
 
 
 class FileTokenizer:
@@ -116,7 +128,7 @@ class FileTokenizer:
     def offsets(self, text: str) -> TokenOffsets:
         found = self._inner.encode(_without_surrogates(text), add_special_tokens=False).offsets
         starts = np.array([start for start, _ in found], dtype=np.int64)
-        return TokenOffsets(np.maximum.accumulate(starts) if len(starts) else starts, len(text))
+        return TokenOffsets(np.maximum.accumulate(starts) if len(starts) else starts, len(text), self.count)
 
 
 @lru_cache(maxsize=8)
@@ -161,9 +173,3 @@ def _without_surrogates(text: str) -> str:
     except UnicodeEncodeError:
         return "".join("\ufffd" if "\ud800" <= character <= "\udfff" else character for character in text)
     return text
-
-
-def _character_of_byte(text: str) -> Ints:
-    """For each byte of the text's UTF-8, the index of the character that it belongs to; int64 [bytes]."""
-    data = np.frombuffer(text.encode(), dtype=np.uint8)
-    return np.cumsum((data & 0xC0) != 0x80) - 1

@@ -56,6 +56,6 @@ def embedder(spec: str = "minilm") -> Embedder:
     backend = cast("Backend", backend)
     if name == "minilm":
         return minilm(backend)
-    if Path(name).is_dir():
+    if name and Path(name).is_dir():
         return ContextualEmbedder(name, backend=backend)
     raise UserError(f"no embedder {spec!r}; name minilm, static, a model's folder, or URL#model")

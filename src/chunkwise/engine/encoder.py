@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import threading
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any, Literal, Protocol, TypeAlias
@@ -11,6 +12,7 @@ import numpy as np
 
 from chunkwise.engine.tensors import Tensors
 from chunkwise.errors import ModelError
+from chunkwise.units import Floats
 
 Array: TypeAlias = Any  # a NumPy array or a torch tensor
 Backend: TypeAlias = Literal["numpy", "torch"]
@@ -18,12 +20,13 @@ Observe: TypeAlias = Callable[[int, str, Array], None]
 
 
 class Encoder:
-    """Token ids to hidden states, as BERT computes them (Devlin et al. 2019): absolute positions, post-norm, exact gelu.
+    """Token ids to hidden states, as BERT computes them (Devlin et al. 2019), post-norm with absolute positions.
 
-    Made by `Encoder.load`. layers, heads, width (of a state) and positions (the longest input) are the model's own.
+    Made by `Encoder.load`. layers, heads, width (of a state) and positions (the longest input) are the model's.
     """
 
     def __init__(self, config: dict[str, Any], weights: dict[str, Array], operations: Operations) -> None:
+        self.backend: Backend = operations.backend
         self.layers: int = config["num_hidden_layers"]
         self.heads: int = config["num_attention_heads"]
         self.width: int = config["hidden_size"]
@@ -41,7 +44,7 @@ class Encoder:
         """
         folder = Path(folder)
         config = _config(folder / "config.json")
-        operations = OnNumpy() if backend == "numpy" else OnTorch(device)
+        operations = _OnNumpy() if backend == "numpy" else _OnTorch(device)
         found = {
             name.removeprefix("bert."): array for name, array in Tensors(folder / "model.safetensors").arrays.items()
         }
@@ -94,8 +97,11 @@ class Encoder:
                 observe(number, "attention", attention)
             heard = (attention @ v).swapaxes(1, 2).reshape(n * t, self.width)
             x = norm(x + linear(heard, f"{layer}.attention.output.dense"), f"{layer}.attention.output.LayerNorm")
-            inner = on.gelu(linear(x, f"{layer}.intermediate.dense"))
-            x = norm(x + linear(inner, f"{layer}.output.dense"), f"{layer}.output.LayerNorm")
+            expand, contract = f"{layer}.intermediate.dense", f"{layer}.output.dense"
+            thought = on.feed_forward(
+                x, *(weight[f"{w}.{part}"] for w in (expand, contract) for part in ("weight", "bias"))
+            )
+            x = norm(x + thought, f"{layer}.output.LayerNorm")
             if observe:
                 observe(number, "states", x.reshape(n, t, self.width))
         return x.reshape(n, t, self.width)
@@ -111,6 +117,8 @@ class Encoder:
 
 class Operations(Protocol):
     """The few steps that each backend does in its own fastest way; each may overwrite its first argument."""
+
+    backend: Backend
 
     def array(self, array: Array) -> Array:
         """The array as the backend's own."""
@@ -130,12 +138,12 @@ class Operations(Protocol):
     def softmax(self, x: Array) -> Array:
         """Over the last axis."""
 
-    def gelu(self, x: Array) -> Array:
-        """x times the normal distribution function of x."""
+    def feed_forward(self, x: Array, expand: Array, expand_bias: Array, contract: Array, contract_bias: Array) -> Array:
+        """`x` [m, d] through expand [inner, d], gelu, and contract [d, inner]."""
 
 
-class OnNumpy:
-    """NumPy: in place, and gelu in blocks that stay in a core's cache."""
+class _OnNumpy:
+    """NumPy: in place, and the wide middle of a layer in blocks that stay in cache."""
 
     # 1 - erf(y) = (1 + a1 y + ... + a6 y^6)^-16 to 3e-7 (Abramowitz and Stegun 1964, 7.1.28), here in x = y * sqrt(2),
     # the highest power first.
@@ -147,7 +155,12 @@ class OnNumpy:
             strict=True,
         )
     )
-    _BLOCK = 32768  # float32 elements: the two work arrays of 128 KB each stay in the second-level cache
+    backend: Backend = "numpy"
+    _ROWS = 256  # enough for matmul to run at its full speed
+    _ELEMENTS = 16384  # two work arrays of 64 KB stay in a core's own cache
+
+    def __init__(self) -> None:
+        self._kept = threading.local()
 
     def array(self, array: Array) -> Array:
         return np.asarray(array)
@@ -177,13 +190,25 @@ class OnNumpy:
         x /= x.sum(-1, keepdims=True)
         return x
 
-    def gelu(self, x: Array) -> Array:
-        flat = x.reshape(-1)
-        sizes, powers = np.empty((2, min(self._BLOCK, flat.size)), np.float32)
+    def feed_forward(self, x: Array, expand: Array, expand_bias: Array, contract: Array, contract_bias: Array) -> Array:
+        wide = self._workspace((self._ROWS, len(expand)))
+        result = np.empty_like(x)
+        for start in range(0, len(x), self._ROWS):
+            rows = x[start : start + self._ROWS]
+            inner = np.matmul(rows, expand.T, out=wide[: len(rows)])
+            inner += expand_bias
+            self._gelu(inner.reshape(-1))
+            np.matmul(inner, contract.T, out=result[start : start + self._ROWS])
+        result += contract_bias
+        return result
+
+    def _gelu(self, x: Floats) -> None:
+        """x times the normal distribution function of x, in place, within 7e-7."""
+        sizes, powers = np.empty((2, min(self._ELEMENTS, x.size)), np.float32)
         highest, *lower = self._ERFC
         with np.errstate(over="ignore"):  # an overflow means erfc = 0, and that is what division by infinity gives
-            for start in range(0, flat.size, self._BLOCK):
-                block = flat[start : start + self._BLOCK]
+            for start in range(0, x.size, self._ELEMENTS):
+                block = x[start : start + self._ELEMENTS]
                 size, power = sizes[: block.size], powers[: block.size]
                 np.abs(block, out=size)
                 np.multiply(size, highest, out=power)
@@ -198,11 +223,19 @@ class OnNumpy:
                 size -= power
                 block += size
                 block *= 0.5
-        return x
+
+    def _workspace(self, shape: tuple[int, int]) -> Floats:
+        """One array kept for each thread: the allocator would give its pages back and fault them in again."""
+        kept: Floats | None = getattr(self._kept, "array", None)
+        if kept is None or kept.shape != shape:
+            kept = self._kept.array = np.empty(shape, np.float32)
+        return kept
 
 
-class OnTorch:
+class _OnTorch:
     """Torch: nothing in place, so that gradients flow and hooks see whole arrays."""
+
+    backend: Backend = "torch"
 
     def __init__(self, device: str) -> None:
         try:
@@ -232,8 +265,9 @@ class OnTorch:
     def softmax(self, x: Array) -> Array:
         return self._torch.softmax(x, -1)
 
-    def gelu(self, x: Array) -> Array:
-        return self._torch.nn.functional.gelu(x)
+    def feed_forward(self, x: Array, expand: Array, expand_bias: Array, contract: Array, contract_bias: Array) -> Array:
+        functional = self._torch.nn.functional
+        return functional.linear(functional.gelu(functional.linear(x, expand, expand_bias)), contract, contract_bias)
 
 
 def _config(path: Path) -> dict[str, Any]:
@@ -243,6 +277,8 @@ def _config(path: Path) -> dict[str, Any]:
         raise ModelError(f"no model in {path.parent}: cannot read {path.name} ({error.strerror})") from error
     except ValueError as error:
         raise ModelError(f"{path} is not JSON: {error}") from error
+    if not isinstance(config, dict):
+        raise ModelError(f"{path} holds no JSON object")
     needed = (
         *("model_type", "hidden_size", "num_hidden_layers", "num_attention_heads", "intermediate_size"),
         *("max_position_embeddings", "type_vocab_size", "vocab_size", "layer_norm_eps", "hidden_act"),
@@ -254,7 +290,11 @@ def _config(path: Path) -> dict[str, Any]:
     for field, value in only.items():
         if config.get(field, value) != value:
             raise ModelError(f"{path}: {field} {config[field]!r} cannot be run here, only {value!r}")
-    return dict(config)
+    if config["hidden_size"] % config["num_attention_heads"]:
+        raise ModelError(
+            f"{path}: {config['hidden_size']} wide states do not split into {config['num_attention_heads']} heads"
+        )
+    return config
 
 
 def _shapes(config: dict[str, Any]) -> dict[str, tuple[int, ...]]:

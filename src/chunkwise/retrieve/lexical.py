@@ -34,9 +34,11 @@ class Lexical:
     def _norms(self) -> list[Floats]:
         """For each width, what a window's length adds to the denominator; float32 [places], infinite in the gaps."""
         norms = []
-        place = self.postings.place
+        place, lengths_alone = self.postings.place, self.postings.lengths
+        n, reach = len(lengths_alone), max(self.widths)
+        total = running_sum(np.arange(n), lengths_alone, n, reach)
         for width in self.widths:
-            lengths = window_sums(self.postings.lengths, width)
+            lengths = (total[reach + width + 1 :][:n] - total[reach - width :][:n]).astype(np.float32)
             norm = np.full(len(lengths), np.inf, dtype=np.float32)
             if len(place):
                 mean = max(1.0, float(lengths[place].mean()))
@@ -49,28 +51,31 @@ class Lexical:
 
         terms: uint64 [t]. Returns float32 [widths, chunks] and the inverse document frequencies, float32 [widths, t].
         """
-        postings, chunks = self.postings, len(self.postings.place)
+        postings, chunks, everywhere = self.postings, len(self.postings.place), len(self.postings.lengths)
         reach = max(self.widths)
-        scores = np.zeros((len(self.widths), len(postings.lengths)), dtype=np.float32)
+        scores = np.zeros((len(self.widths), everywhere), dtype=np.float32)
         weights = np.zeros((len(self.widths), len(terms)), dtype=np.float32)
+        room = np.empty((2, everywhere), dtype=np.float32)  # reused: fresh large arrays cost more than the sums
         for column, term in enumerate(terms.tolist()):
             places, counts = postings.of_term(term)
             if not len(places):
                 continue
-            near: Ints | slice
             near, at = _surroundings(places, reach)
-            size = len(near)
-            if size > len(postings.lengths) // 3:  # then slices over everything beat gathers
-                near, at, size = slice(None), places.astype(np.int64), len(postings.lengths)
-            here = np.zeros(size, dtype=np.float32)
-            here[at] = counts
+            dense = len(near) > everywhere // 3  # then slices over everything beat gathers
+            size = everywhere if dense else len(near)
+            total = running_sum(places if dense else at, counts, size, reach)
             for row, norm, width, weight in zip(scores, self._norms, self.widths, weights, strict=True):
-                score = window_sums(here, width) if width else here.copy()
-                score /= score + norm[near]
+                score, below = room[0, :size], room[1, :size]
+                np.subtract(total[reach + width + 1 :][:size], total[reach - width :][:size], out=score)
+                np.add(score, norm if dense else norm[near], out=below)
+                score /= below
                 found = np.count_nonzero(score)
                 weight[column] = np.log1p((chunks - found + 0.5) / (found + 0.5))
                 score *= weight[column]
-                row[near] += score
+                if dense:
+                    row += score
+                else:
+                    row[near] += score
         return scores[:, postings.place], weights
 
     def parts(self, terms: Terms, weights: Floats, chunks: Ints) -> Floats:
@@ -87,14 +92,18 @@ class Lexical:
         return parts
 
 
-def window_sums(values: npt.NDArray[np.generic], width: int) -> Floats:
-    """The sum of `values` [n], whole numbers, over each place and `width` neighbours on both sides; float32 [n]."""
-    n = len(values)
-    exact = np.float32 if values.sum(dtype=np.float64) < 2**24 else np.float64
-    total = np.zeros(n + 2 * width + 1, dtype=exact)
-    np.cumsum(values, out=total[width + 1 : width + 1 + n])
-    total[width + 1 + n :] = total[width + n]
-    return (total[2 * width + 1 :] - total[:n]).astype(np.float32, copy=False)
+def running_sum(at: npt.NDArray[np.integer], values: npt.NDArray[np.integer], n: int, reach: int) -> npt.NDArray[np.floating]:
+    """Running sums from which every window of n places is one difference; float32 [n + 2 reach + 1].
+
+    values [m] whole numbers at the places `at` [m], zero elsewhere. The sum over place i and w <= reach neighbours on
+    both sides is `sums[i + reach + w + 1] - sums[i + reach - w]`. float64 where the whole is past 2**24, which
+    float32 does not count exactly.
+    """
+    exact = np.float32 if values.sum(dtype=np.int64) < 2**24 else np.float64
+    sums = np.zeros(n + 2 * reach + 1, dtype=exact)
+    sums[at + (reach + 1)] = values
+    np.cumsum(sums, out=sums)
+    return sums
 
 
 def _surroundings(places: npt.NDArray[np.int32], reach: int) -> tuple[Ints, Ints]:

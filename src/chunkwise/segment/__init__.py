@@ -11,7 +11,7 @@ from typing import TypeAlias
 
 import numpy as np
 
-from chunkwise.segment.outline import Outline, outline
+from chunkwise.segment.structure import Outline, outline
 from chunkwise.tokens import TokenOffsets
 from chunkwise.units import Chunk, Document, Span, content_id
 

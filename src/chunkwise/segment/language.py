@@ -20,16 +20,17 @@ _MARKDOWN = Language(markup="markdown")
 _LINES = Language("code")
 _ROWS = Language("table")
 
+_WITHOUT_GRAMMAR = """
+    json yaml yml toml ini cfg conf xml css scss sql lua swift kotlin kt scala perl pl r julia jl haskell hs zig dart
+    elixir ex erlang erl clojure clj vue svelte proto makefile mk dockerfile cmake diff patch
+"""
+
 # Keyed by the ending of a file and by the media type's second half without "x-"; both say the same thing.
 _KNOWN: dict[str, Language] = {
     **dict.fromkeys(("markdown", "md", "mdx", "html", "htm", "xhtml", "xhtml+xml", "ipynb", "ipynb+json"), _MARKDOWN),
     **dict.fromkeys(("rst", "prs.fallenstein.rst", "restructuredtext"), Language(markup="rst")),
     **dict.fromkeys(("csv", "tsv", "tab-separated-values", "jsonl", "ndjson", "jsonlines", "json-lines"), _ROWS),
-    **dict.fromkeys(
-        "json yaml yml toml ini cfg conf xml css scss sql lua swift kotlin kt scala perl pl r julia jl haskell hs zig "
-        "dart elixir ex erlang erl clojure clj vue svelte proto makefile mk dockerfile cmake diff patch".split(),
-        _LINES,
-    ),
+    **dict.fromkeys(_WITHOUT_GRAMMAR.split(), _LINES),
     **{
         name: Language("code", grammar=grammar)
         for grammar, names in {

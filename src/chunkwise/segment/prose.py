@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import re
+from itertools import pairwise
 from typing import NamedTuple
 
 import numpy as np
 
-from chunkwise.segment.outline import Draft, Outline, Path
+from chunkwise.segment.structure import Draft, Outline, Path
 from chunkwise.units import Ints
 
 _MARKED = frozenset("#`~-*+•‣◦|>=_^\"':.(0123456789") | frozenset("①②③④⑤⑥⑦⑧⑨⑩")
@@ -36,6 +37,8 @@ def prose_outline(text: str, markup: str) -> Outline:
     every other line end is a step. `markup`: "markdown", "rst" or "" for no headings.
     """
     lines = _lines(text)
+    if markup == "rst":  # where a row of tildes underlines a title
+        lines = [line._replace(mark="rule") if line.mark == "fence" else line for line in lines]
     width = wrap_width(lines)
     draft = Draft()
     levels: list[str] = []  # the characters that underline reStructuredText titles, outermost first
@@ -126,7 +129,7 @@ def wrap_width(lines: list[Line]) -> int:
     """
     lengths, needed = [], []
     fenced = False
-    for line, following in zip(lines, lines[1:], strict=False):
+    for line, following in pairwise(lines):
         if line.mark == "fence":
             fenced = not fenced
         elif not fenced and following.mark == "" and line.mark in ("", "item", "quote"):
@@ -136,7 +139,7 @@ def wrap_width(lines: list[Line]) -> int:
     if not lengths:
         return 0
     width = int(np.percentile(lengths, 95))
-    if not 30 <= width <= _WIDEST_WRAP:
+    if not 40 <= width <= _WIDEST_WRAP:
         return 0
     return width if np.mean(np.array(needed) > width - 4) > 0.6 else 0
 
@@ -146,6 +149,8 @@ def _wrapped(line: Line, following: Line, width: int) -> bool:
     if following.mark not in ("", "quote") or line.text.endswith(("  \n", "\\\n")):
         return False
     shown, word = line.text.rstrip(), following.text.split(None, 1)[0]
+    if shown[-1] in ".!?…:" and not _is_abbreviation(shown, len(shown) - 1):
+        return False
     if width and len(shown) + 1 + len(word) > width - 4:
         return True
     goes_on = word[0].islower() and (shown[-1].isalpha() or shown[-1] in ",-")
@@ -166,9 +171,9 @@ def _fence_end(lines: list[Line], at: int) -> int:
     opening = lines[at].text.lstrip()
     fence = opening[: len(opening) - len(opening.lstrip(opening[0]))]
     for end in range(at + 1, len(lines)):
-        if lines[end].mark == "fence" and lines[end].text.strip().startswith(fence):
-            if lines[end].text.strip().strip(fence[0]) == "":
-                return end + 1
+        line = lines[end].text.strip()
+        if lines[end].mark == "fence" and line.startswith(fence) and not line.strip(fence[0]):
+            return end + 1
     return len(lines)
 
 
@@ -212,12 +217,13 @@ _SENTENCE_END = re.compile(
       | [。！？｡．।॥۔؟։።។] ["'”’」』）】》〉]{0,4} \s*+""",
     re.VERBOSE,
 )
-_ABBREVIATIONS = frozenset(
-    "mr mrs ms dr prof rev hon st sr jr gen col capt lt sgt sen rep gov pres messrs vs viz cf eg ie e.g i.e al ca approx "
-    "fig figs eq eqs sec ch no nos vol vols pp ed eds trans art dept univ inc ltd co corp bros est mt ft ave blvd rd "
-    "jan feb mar apr jun jul aug sep sept oct nov dec a.m p.m u.s u.k u.n d.c ph.d m.d b.a m.a op cit ibid bzw usw z.b "
-    "d.h u.a str nr".split()
-)
+_SHORTENED = """
+    mr mrs ms dr prof rev hon st sr jr gen col capt lt sgt sen rep gov pres messrs vs viz cf eg ie e.g i.e al ca approx
+    fig figs eq eqs sec ch no nos vol vols pp ed eds trans art dept univ inc ltd co corp bros est mt ft ave blvd rd
+    jan feb mar apr jun jul aug sep sept oct nov dec a.m p.m u.s u.k u.n d.c ph.d m.d b.a m.a op cit ibid
+    bzw usw z.b d.h u.a str nr
+"""
+_ABBREVIATIONS = frozenset(_SHORTENED.split())
 _BEFORE = 12  # characters looked at before a full stop: longer than any abbreviation
 
 
@@ -257,7 +263,7 @@ def _is_abbreviation(text: str, at: int) -> bool:
         return False
     word = words[-1].lstrip("([{\"'“‘«*_")
     if len(word) == 1:
-        return word.isalpha() and word != "I" or (word.isdigit() and before[: -len(word)].endswith("\n"))
+        return (word.isalpha() and word != "I") or (word.isdigit() and before[: -len(word)].endswith("\n"))
     if word.isdigit():
         return len(word) < 4 and before[: -len(word)].endswith("\n")
     return word.lower() in _ABBREVIATIONS

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from itertools import pairwise
+
 import numpy as np
 
 from chunkwise.segment.grapheme import whole
-from chunkwise.segment.outline import Outline
 from chunkwise.segment.prose import sentence_ends
+from chunkwise.segment.structure import Outline
 from chunkwise.units import Ints, Span
 
 LONGEST = 400  # characters of a sentence before it is cut at a clause
@@ -34,7 +36,7 @@ def sentences(text: str, outline: Outline) -> list[Span]:
     floor = 0  # index of the first span of the block
     bounds = cuts.tolist()
     start, tiny, loose = 0, False, False  # the unit being made: where it starts, is it tiny, may more be grouped to it
-    for index, (left, right) in enumerate(zip(bounds, bounds[1:], strict=False)):
+    for index, (left, right) in enumerate(pairwise(bounds)):
         limit = GROUPED[kinds[blocks[index]]] if not in_prose[index] else 0
         small = right - left < 4 * TINY and len("".join(text[left:right].split())) < TINY
         if left in walls or index == 0:

@@ -10,31 +10,30 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from chunkwise.segment.outline import Draft, Outline, Path
+from chunkwise.segment.structure import Draft, Outline, Path
 
 if TYPE_CHECKING:
     from tree_sitter import Language, Node, Tree
 
-_DEFINITIONS = frozenset(
-    # Python
-    "function_definition class_definition "
-    # JavaScript, TypeScript
-    "function_declaration generator_function_declaration class_declaration abstract_class_declaration method_definition "
-    "interface_declaration enum_declaration type_alias_declaration internal_module "
-    # Java, Go, C#
-    "method_declaration constructor_declaration record_declaration annotation_type_declaration type_declaration "
-    "struct_declaration namespace_declaration "
-    # Rust
-    "function_item struct_item enum_item union_item trait_item impl_item mod_item macro_definition "
-    # C, C++
-    "struct_specifier class_specifier enum_specifier namespace_definition "
-    # Ruby, PHP
-    "class module method singleton_method trait_declaration".split()
-)
-_WRAPPERS = frozenset("decorated_definition export_statement template_declaration".split())
-_LEADS = ("comment", "attribute_item", "decorator")  # endings of the kinds of node that belong to what follows
+# Python; JavaScript and TypeScript; Java, Go and C#; Rust; C and C++; Ruby and PHP
+_DEFINING = """
+    function_definition class_definition
+    function_declaration generator_function_declaration class_declaration abstract_class_declaration method_definition
+    interface_declaration enum_declaration type_alias_declaration internal_module
+    method_declaration constructor_declaration record_declaration annotation_type_declaration type_declaration
+    struct_declaration namespace_declaration
+    function_item struct_item enum_item union_item trait_item impl_item mod_item macro_definition
+    struct_specifier class_specifier enum_specifier namespace_definition
+    class module method singleton_method trait_declaration
+"""
+_DEFINITIONS = frozenset(_DEFINING.split())
+_WRAPPERS = frozenset(["decorated_definition", "export_statement", "template_declaration"])
+LEADS = ("comment", "attribute_item", "decorator")  # endings of the kinds of node that belong to what follows
 _BODIES = ("block", "body", "body_statement", "declaration_list", "statements")
-_STRINGS = frozenset("string string_literal raw_string_literal template_string heredoc_body text_block".split())
+_STRINGS = frozenset(
+    ("string", "string_literal", "raw_string_literal", "template_string", "heredoc_body", "text_block")
+)
+_DEEPEST = 400  # characters of indentation; a text of nothing but blanks is not looked back through
 _SMALL = 300  # bytes; statements below are not looked into for a place to cut
 _PARAGRAPH = re.compile(r"\n(?:[ \t]*[#/*;%]*[ \t]*\r?\n)+|\n(?=[ \t#/*]*(?:[-*•+]|\d+[.)]|>>>|:\w+|@\w+)[ \t]?\w)")
 
@@ -68,13 +67,15 @@ def characters(text: str) -> Callable[[int], int]:
 
 def line_start(text: str, at: int) -> int:
     """The start of the line of `at` when only blanks stand before it there, -1 otherwise."""
-    start = text.rfind("\n", 0, at) + 1
-    return start if at == start or text[start:at].isspace() else -1
+    start = at
+    while start and text[start - 1] in " \t\f" and at - start < _DEEPEST:
+        start -= 1
+    return start if not start or text[start - 1] in "\r\n" else -1
 
 
 def name_of(node: Node) -> str:
     """What a definition defines, "" where it has no name."""
-    found = node.child_by_field_name("name") or node.child_by_field_name("type")
+    found = node.child_by_field_name("type" if node.type == "impl_item" else "name")
     if found is None and node.type == "type_declaration" and node.named_child_count:
         found = node.named_children[0].child_by_field_name("name")
     if found is None:
@@ -105,13 +106,10 @@ def code_outline(text: str, name: str) -> Outline:
             kind = child.type
             start = character(child.start_byte)
             row = child.start_point[0]
-            if row != last_row:
-                begins = line_start(text, start)
-            else:
-                begins = -1
+            begins = line_start(text, start) if row != last_row else -1
             end_row = child.end_point[0]
             last_row = end_row
-            if kind.endswith(_LEADS):
+            if kind.endswith(LEADS):
                 if kind.endswith("comment"):
                     draft.prose.append((start, character(child.end_byte)))
                 if begins >= 0 and lead < 0:
@@ -140,11 +138,11 @@ def code_outline(text: str, name: str) -> Outline:
                     child = wrapped
                 inner.append((child, inside, True))
                 continue
-            body = kind.endswith(_BODIES)
-            if at >= 0 and open_ and not (body or kind in _STRINGS or _is_docstring(child)):
+            body, docstring = kind.endswith(_BODIES), _is_docstring(child)
+            if at >= 0 and open_ and not (body or kind in _STRINGS or docstring):
                 draft.steps.append(at)
-            if end_row > row:
-                if kind in _STRINGS or _is_docstring(child):
+            if docstring or end_row > row:
+                if docstring or kind in _STRINGS:
                     draft.prose.append((start, character(child.end_byte)))
                 else:
                     large = child.end_byte - child.start_byte > _SMALL
@@ -161,7 +159,9 @@ def code_outline(text: str, name: str) -> Outline:
 
 
 def _is_docstring(node: Node) -> bool:
-    return node.type == "expression_statement" and node.named_child_count == 1 and node.named_children[0].type in _STRINGS
+    return (
+        node.type == "expression_statement" and node.named_child_count == 1 and node.named_children[0].type in _STRINGS
+    )
 
 
 def _after_line(text: str, at: int) -> int:
@@ -174,7 +174,7 @@ def _after_line(text: str, at: int) -> int:
     at = newline + 1
     while at < len(text):
         newline = text.find("\n", at)
-        if newline < 0 or not text[at:newline].isspace() and newline > at:
+        if newline < 0 or (not text[at:newline].isspace() and newline > at):
             break
         at = newline + 1
     return at

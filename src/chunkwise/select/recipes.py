@@ -21,15 +21,15 @@ Selector: TypeAlias = Callable[[Candidates, Budget], Selection]
     seed="A Class of Submodular Functions for Document Summarization",
     claim="covers every part of a question where taking by score alone spends the budget on one of them",
 )
-def coverage(scale: float = 600.0, floor: float = 0.2, twin: float = 0.97) -> Selector:
+def coverage(spread: float = 2.0, floor: float = 0.2, twin: float = 0.97) -> Selector:
     """Relevance plus new coverage minus redundancy, greedy by gain per token.
 
-    scale: tokens of its strongest evidence after which an aspect's worth has fallen to 1/e of the way to `floor`;
-    twin: cosine from which a candidate repeats one that is in.
+    spread: how many budgets full of its strongest evidence take an aspect's worth 1/e of the way to `floor`; twin:
+    cosine from which a candidate repeats one that is in.
     """
 
     def select(candidates: Candidates, budget: Budget) -> Selection:
-        gain = Coverage(candidates, scale, floor)
+        gain = Coverage(candidates, spread * max(1, budget.tokens), floor)
         return _take(candidates, budget, gain, _twins(candidates, twin))
 
     return select
