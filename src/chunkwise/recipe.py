@@ -5,11 +5,11 @@ from __future__ import annotations
 import difflib
 import importlib
 import inspect
-import pkgutil
 import typing
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from functools import cache
+from pathlib import Path
 from typing import Any, TypeVar
 
 from chunkwise.errors import UnknownRecipe
@@ -145,8 +145,7 @@ def _all() -> dict[str, Recipe]:
 
 @cache
 def _load() -> None:
-    """Import every `recipes` module, wherever it stands; each imports only what defining its recipes needs."""
-    package = importlib.import_module("chunkwise")
-    for module in pkgutil.walk_packages(package.__path__, "chunkwise."):
-        if module.name.endswith(".recipes"):
-            importlib.import_module(module.name)
+    """Import every `recipes` module, wherever it stands, and no other; each imports only what defining recipes needs."""
+    for root in map(Path, importlib.import_module("chunkwise").__path__):
+        for file in sorted(root.rglob("recipes.py")):
+            importlib.import_module(".".join(("chunkwise", *file.relative_to(root).with_suffix("").parts)))

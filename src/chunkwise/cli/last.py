@@ -156,5 +156,6 @@ def _row(decision: Mapping[str, Any], turn: int, total: int, document: Document 
         cite, lines = document.lines.cite(cite, span), document.lines.range(span)
     return Row(
         decision["id"], decision["source"], span, cite, lines, decision["kept"], turn, decision["score"],
-        decision["gain"], decision["cost"], total if decision["kept"] else None, decision["reason"], text if there else None,
+        decision["gain"], decision["cost"], total if decision["kept"] else None, decision["reason"],
+        text if there else None,
     )  # fmt: skip
