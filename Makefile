@@ -24,8 +24,7 @@ ask: .venv/installed $(KB)/indexed
 # Only the standard library never changes: any other folder is looked at again, which is quick. Exit code 1 says that
 # some files could not be read.
 $(KB)/indexed: $(if $(EXCLUDE),,looked-at-again) | .venv/installed
-	@$(BIN)/chunkwise index "$(DOCS)" --into "$(KB)" $(EXCLUDE:%=--exclude "%") >&2 || test $$? -eq 1
-	@touch "$@"
+	@$(BIN)/chunkwise index "$(DOCS)" --into "$(KB)" $(EXCLUDE:%=--exclude "%") >&2 && touch "$@" || test $$? -eq 1
 
 looked-at-again:
 

@@ -121,7 +121,7 @@ def pack(
     selector: Selector = "coverage",
     as_json: Json = False,
 ) -> None:
-    """Print the context that the budget buys for a question, ready to paste or pipe into any model."""
+    """Print the context that a budget buys, to pipe into any model."""
     from chunkwise.cli import show
 
     with _open(kb) as opened:
@@ -177,7 +177,7 @@ def explain(
     everything: Annotated[bool, typer.Option("--all", help="Show all that was left out, not the best of it.")] = False,
     as_json: Json = False,
 ) -> None:
-    """Say why each chunk of the last pack is in or out, and what it cost."""
+    """Say why each chunk of the last pack is in or out."""
     from chunkwise.cli import show
     from chunkwise.cli.last import load
 
@@ -200,7 +200,7 @@ def recipes(
     family: Annotated[str | None, typer.Argument(metavar="[FAMILY]", help="segment, retrieve, select, ...")] = None,
     as_json: Json = False,
 ) -> None:
-    """List the recipes: what each claims, whose idea it is, which test holds it to that."""
+    """List the recipes, what each claims and whose idea it is."""
     from chunkwise import recipe
     from chunkwise.cli import show
 
@@ -239,7 +239,7 @@ def forget(
     kb: KnowledgeBase = None,
     as_json: Json = False,
 ) -> None:
-    """Take documents out of the knowledge base; their files are left alone."""
+    """Take documents out of the index; their files are left alone."""
     from chunkwise.cli import show
 
     with _open(kb) as opened:
