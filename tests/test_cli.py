@@ -147,7 +147,9 @@ def test_a_file_that_cannot_be_read_is_told_and_the_rest_indexed(cli: CLI, tmp_p
 def test_an_interrupted_index_is_gone_on_with(tmp_path: Path) -> None:
     (tmp_path / "docs").mkdir()
     for number in range(300):
-        (tmp_path / "docs" / f"{number}.md").write_text(f"# {number}\n\n" + f"Sentence number {number} stands here. " * 60)
+        (tmp_path / "docs" / f"{number}.md").write_text(
+            f"# {number}\n\n" + f"Sentence number {number} stands here. " * 60
+        )
     command = [sys.executable, "-m", "chunkwise", "index", "docs", "--vectors", "none"]
     running = subprocess.Popen(
         command, cwd=tmp_path, env=environment(), stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
@@ -181,7 +183,9 @@ def test_pack_prints_the_context_alone(cli: CLI) -> None:
     assert done.code == 0
     assert done.out.startswith("[1] docs/guide.md:")
     assert "within 30 days" in done.out
-    assert re.fullmatch(r"\d+ of 120 tokens · \d+ passages? of \d documents? · \d+ chunks considered · .* s\n", done.err)
+    assert re.fullmatch(
+        r"\d+ of 120 tokens · \d+ passages? of \d documents? · \d+ chunks considered · .* s\n", done.err
+    )
 
 
 def test_pack_json_is_as_promised(cli: CLI, home: Path) -> None:

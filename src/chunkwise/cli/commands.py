@@ -63,7 +63,7 @@ def chunkwise(
 
 @app.command(epilog='Example: chunkwise index ./docs --exclude "drafts/"')
 def index(
-    paths: Annotated[list[Path], typer.Argument(metavar="PATH...", help="Folders and files.", show_default=False)],
+    paths: Annotated[list[Path], typer.Argument(metavar="PATH", help="Folders and files.", show_default=False)],
     into: Annotated[
         Path, typer.Option("--into", "--kb", metavar="DIR", envvar="CHUNKWISE_KB", help="Knowledge base to write.")
     ] = Path(".chunkwise"),
@@ -73,7 +73,7 @@ def index(
     ] = None,
     vectors: Annotated[
         str | None,
-        typer.Option(metavar="eager|lazy|static|none", help="When vectors are made; lazy unless said otherwise."),
+        typer.Option(metavar="WHEN", help="Make vectors: lazy (unless said otherwise), eager, static or none."),
     ] = None,
     segmenter: Annotated[str | None, typer.Option(metavar="SPEC", help="Recipe that cuts: sentence.")] = None,
     tokenizer: Annotated[str | None, typer.Option(metavar="NAME", help="What tokens are counted in.")] = None,
@@ -112,7 +112,7 @@ def index(
         raise typer.Exit(1)
 
 
-@app.command(epilog='Example: chunkwise pack "how are refunds handled?" --budget 800 | pbcopy')
+@app.command(epilog='Example: chunkwise pack "how are refunds handled?" --budget 800 > context.txt')
 def pack(
     question: Question,
     kb: KnowledgeBase = None,
@@ -235,7 +235,7 @@ def status(kb: KnowledgeBase = None, as_json: Json = False) -> None:
 
 @app.command(epilog="Example: chunkwise forget ./docs/old")
 def forget(
-    paths: Annotated[list[Path], typer.Argument(metavar="PATH...", help="Folders and files.", show_default=False)],
+    paths: Annotated[list[Path], typer.Argument(metavar="PATH", help="Folders and files.", show_default=False)],
     kb: KnowledgeBase = None,
     as_json: Json = False,
 ) -> None:

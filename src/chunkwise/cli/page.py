@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator, Mapping, Sequence
 from html import escape
 from importlib import resources
@@ -142,16 +143,18 @@ def _around(text: str, span: Span) -> Span:
 
 def _marked(text: str, row: Row, numbers: Mapping[str, int], opened: set[int]) -> str:
     body = text.rstrip()
-    blank = escape(text[len(body) :])
+    rest, indent = escape(text[len(body) :]), body[: len(body) - len(body.lstrip())]
+    # Only what is written is coloured: an indented block would otherwise be a block of colour.
+    lines = re.sub(r"(?m)^([^\S\n]*)(\S.*)$", r"\1<span>\2</span>", escape(body[len(indent) :]))
     tip = escape(f"{_heading(row)}\nscore {row.score:.2f}, gain {row.gain:.2f}, {row.cost:,} tokens\n{row.reason}")
     if not row.kept:
-        return f'<s data-tip="{tip}">{escape(body)}</s>{blank}'
+        return f'{indent}<span class="out" data-tip="{tip}">{lines}</span>{rest}'
     number = numbers.get(row.id + row.source + str(row.span), 0)
     anchor = "" if number in opened else f' id="passage-{number}"'
     opened.add(number)
     return (
-        f'<mark class="hue" style="{_hue(number)}"{anchor} tabindex="0" data-tip="{tip}"><b>{row.turn}</b>'
-        f"{escape(body)}</mark>{blank}"
+        f'{indent}<mark style="{_hue(number)}"{anchor} tabindex="0" data-tip="{tip}"><b>{row.turn}</b>'
+        f"{lines}</mark>{rest}"
     )
 
 
@@ -166,8 +169,8 @@ def _gone(last: LastPack, source: str, count: int, opened: set[int]) -> str:
         if passage["source"] == source and number not in opened:
             opened.add(number)
             parts.append(
-                f'<mark class="hue" style="{_hue(number)}" id="passage-{number}" tabindex="0"'
-                f' data-tip="as it was packed; it is gone now">{escape(passage["text"].rstrip())}</mark>'
+                f'<mark style="{_hue(number)}" id="passage-{number}" tabindex="0"'
+                f' data-tip="as it was packed; it is gone now"><span>{escape(passage["text"].rstrip())}</span></mark>'
             )
     chunks = "1 chunk is" if count == 1 else f"{count} chunks are"
     note = f'<span class="where">{chunks} gone: the document has changed or was forgotten since</span>'

@@ -69,7 +69,7 @@ def _first(candidates: Candidates, budget: Budget, count: int, beyond: str) -> S
 def _take(candidates: Candidates, budget: Budget, gain: Gain, refuse: Refusal = no_refusal) -> Selection:
     taken, gains, reasons = greedy(candidates, budget.tokens, gain, refuse)
     for rank, index in enumerate(taken, 1):
-        reasons[index] = "best gain per token" if rank == 1 else f"{rank}. best gain per token of what was left"
+        reasons[index] = "best gain per token" if rank == 1 else f"{rank}. best gain per token"
     turns = {index: turn for turn, index in enumerate(taken, 1)}
     decisions = tuple(
         Decision(index in turns, float(score), float(gains[index]), int(cost), reasons[index], turns.get(index, 0))
