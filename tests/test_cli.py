@@ -1,3 +1,4 @@
+import fcntl
 import json
 import os
 import pty
@@ -13,10 +14,12 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 import pytest
-from llm_server import MODEL, Server, status, streamed
 
+from chunkwise.cli.bar import IndexBar
 from chunkwise.cli.run import run
 from chunkwise.cli.where import nearest
+from chunkwise.index import Progress
+from llm_server import MODEL, Server, status, streamed
 
 SOURCE = Path(__file__).parent.parent / "src"
 GUIDE = """# Shop guide
@@ -167,6 +170,36 @@ def test_an_interrupted_index_is_gone_on_with(tmp_path: Path) -> None:
     assert done.code == 0
     assert done.json["unchanged"] + done.json["added"] == 300
     assert program("status", "--json", cwd=tmp_path).json["documents"] == 300
+
+
+def test_another_writer_is_named_and_waited_for(other: Path) -> None:
+    with (other / "kb" / "writer.lock").open("w+") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        lock.write("process 77\n")
+        lock.flush()
+        command = [sys.executable, "-m", "chunkwise", "index", "papers", "--into", "kb"]
+        running = subprocess.Popen(command, cwd=other, env=environment(), stderr=subprocess.PIPE, text=True)
+        assert running.stderr is not None
+        assert running.stderr.readline() == "waiting for process 77, which is writing to this knowledge base\n"
+        assert running.poll() is None
+    assert running.wait(timeout=60) == 0
+    assert running.stderr.read() == ""
+    running.stderr.close()
+
+
+def test_a_long_run_shows_a_bar_on_a_terminal_alone(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for terminal in (True, False):
+        monkeypatch.setattr("chunkwise.cli.bar.is_terminal", lambda stream, now=terminal: now)
+        monkeypatch.setattr("chunkwise.cli.bar.PATIENCE", 0.0)
+        with IndexBar() as bar:
+            until = time.monotonic() + 60
+            while terminal and bar._bar is None and time.monotonic() < until:
+                time.sleep(0.01)
+            bar.update(Progress(3, 4, 1000))
+        shown = capsys.readouterr().err
+        assert ("3 of 4 files" in shown) == terminal
 
 
 def test_index_refuses_other_settings_for_what_is_there(cli: CLI) -> None:

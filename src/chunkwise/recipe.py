@@ -145,7 +145,7 @@ def _all() -> dict[str, Recipe]:
 
 @cache
 def _load() -> None:
-    """Import every `recipes` module, wherever it stands, and no other; each imports only what defining recipes needs."""
+    """Import every `recipes` module, wherever it stands, and no other; each imports only what it defines them with."""
     for root in map(Path, importlib.import_module("chunkwise").__path__):
         for file in sorted(root.rglob("recipes.py")):
             importlib.import_module(".".join(("chunkwise", *file.relative_to(root).with_suffix("").parts)))

@@ -25,6 +25,7 @@ class IndexBar:
         self._at: Progress | None = None
         self._began = time.perf_counter()
         self._lock = threading.Lock()
+        self._over = False
         self._timer = threading.Timer(PATIENCE, self._start)
         self._timer.daemon = True
 
@@ -49,8 +50,6 @@ class IndexBar:
     def wait(self, who: str) -> None:
         """Say who is being waited for."""
         note(f"waiting for {who}, which is writing to this knowledge base")
-
-    _over = False
 
     def _start(self) -> None:
         from rich.console import Console
