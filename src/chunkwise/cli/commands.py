@@ -99,6 +99,7 @@ def index(
             documents = opened.status()["documents"]
             show.note(f"stopped; {documents:,} documents are in; run the same command to go on")
             raise typer.Exit(130) from None
+        roots = opened.roots
     if as_json:
         fields = ("added", "unchanged", "removed", "chunks", "characters", "seconds")
         files = {
@@ -107,7 +108,7 @@ def index(
         }
         show.out_json({"kb": str(into), **{name: getattr(report, name) for name in fields}, **files})
     else:
-        show.indexed(report, into)
+        show.indexed(report, into, roots)
     if report.failed:
         raise typer.Exit(1)
 

@@ -109,7 +109,7 @@ def citations(answer: Answer) -> None:
         note(f"warning: {marks} is invented: the context has no such passage")
 
 
-def indexed(report: Report, into: Path) -> None:
+def indexed(report: Report, into: Path, roots: Sequence[str]) -> None:
     """What a run of `index` did."""
     documents = [f"{report.added:,} new or changed", f"{report.unchanged:,} unchanged", f"{report.removed:,} removed"]
     size = f"{report.characters / 1e6:,.1f} MB" if report.characters >= 5e4 else f"{report.characters:,} characters"
@@ -118,11 +118,11 @@ def indexed(report: Report, into: Path) -> None:
         f"{_count(report.chunks, 'chunk')} written from {size} in {report.seconds:.1f} s"
     )
     if report.skipped:
-        few = "; ".join(map(_because, report.skipped[:FEW]))
+        few = "; ".join(_because(file, roots) for file in report.skipped[:FEW])
         more = "; ..." if len(report.skipped) > FEW else ""
         aside(f"{_count(len(report.skipped), 'file')} skipped: {few}{more}")
     for failed in report.failed:
-        note(f"failed: {_because(failed)}")
+        note(f"failed: {_because(failed, roots)}")
 
 
 def status(path: Path, counts: Mapping[str, int], settings: Mapping[str, str], roots: Sequence[str]) -> None:
@@ -217,10 +217,10 @@ def _tame(text: str) -> str:
     return text.translate(_steering)
 
 
-def _because(file: Skipped) -> str:
+def _because(file: Skipped, roots: Sequence[str]) -> str:
     from chunkwise.pack import shown
 
-    name, path = shown(file.path.as_posix()), str(file.path)
+    name, path = shown(file.path.as_posix(), roots), str(file.path)
     return file.reason.replace(path, name) if path in file.reason else f"{name}: {file.reason}"
 
 
