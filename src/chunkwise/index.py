@@ -151,6 +151,8 @@ class Index:
                     report.skipped.append(found)
                 else:
                     files.append(found)
+            if (outer := _outermost((*self._store.roots(), *map(_folder, roots)))) != self._store.roots():
+                self._store.put_roots(outer)
             seen: set[str] = set()
 
             def documents() -> Iterator[tuple[Document, FileState]]:
@@ -190,7 +192,11 @@ class Index:
         names = {str(path) for path in paths}
         with self._store.writing():
             sources = [source for source in self._store.files() if source in names or _below(source, wanted)]
-            return self._store.remove(sources) if sources else 0
+            gone = self._store.remove(sources) if sources else 0
+            left = self._store.files()
+            roots = [root for root in self._store.roots() if any(_below(source, [Path(root)]) for source in left)]
+            self._store.put_roots(roots)
+            return gone
 
     def _fresh(
         self, file: Path, known: FileState | None, read: Callable[[Path], Document]
@@ -273,6 +279,15 @@ class Index:
             self._corpus = Corpus(self._store, self._scan, self._judge)
         return self._corpus
 
+    def document(self, source: str) -> Document:
+        """A document with its text, as it was when it was indexed; StoreError when it is not in the index."""
+        return self._store.document(source)
+
+    @property
+    def roots(self) -> tuple[str, ...]:
+        """The folders that were indexed; citations are shown relative to them."""
+        return self._store.roots()
+
     def status(self) -> dict[str, int]:
         """How much there is: documents, chunks, tokens, bytes, and vectors by space."""
         return self._store.counts()
@@ -329,6 +344,16 @@ def _check(settings: Mapping[str, str]) -> None:
 def _plain(path: str | Path) -> Path:
     """The absolute path without `..`, so that a file has one source however it is reached."""
     return Path(os.path.abspath(path))  # noqa: PTH100  # pathlib leaves `..` in place, or follows links
+
+
+def _folder(root: Path) -> str:
+    return (root if root.is_dir() else root.parent).as_posix()
+
+
+def _outermost(folders: Iterable[str]) -> tuple[str, ...]:
+    """Those of the folders that do not lie below another, in order."""
+    found = dict.fromkeys(folders)
+    return tuple(one for one in found if not any(one != other and _below(one, [Path(other)]) for other in found))
 
 
 def _below(source: str, roots: Sequence[Path]) -> bool:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -149,7 +149,7 @@ def _passage(corpus: Corpus, run: Ints, score: float, tokenizer: Tokenizer) -> P
         source=document.source,
         span=span,
         lines=document.lines.range(span),
-        cite=document.lines.cite(shown(document.source), span),
+        cite=document.lines.cite(shown(document.source, corpus.roots), span),
         text=text,
         tokens=tokenizer.count(text),
         score=score,
@@ -165,10 +165,18 @@ def _considered(corpus: Corpus, candidates: Candidates, selection: Selection) ->
     return tuple(map(Considered, ids, sources, spans, selection.decisions))
 
 
-def shown(source: str) -> str:
-    """A source as a person would type it here: relative when it lies below the working directory."""
-    here = f"{Path.cwd().as_posix()}/"
-    return source.removeprefix(here)
+def shown(source: str, roots: Sequence[str] = ()) -> str:
+    """A source in few words: relative to the working directory, else to the indexed folder that it lies below.
+
+    roots: those folders. Where there are several, their own names stand in front, unless two bear the same one.
+    """
+    if source.startswith(here := f"{Path.cwd().as_posix().rstrip('/')}/"):
+        return source.removeprefix(here)
+    names = [root.rpartition("/")[2] for root in roots]
+    for root, name in zip(roots, names, strict=True):
+        if source.startswith(below := f"{root.rstrip('/')}/") and names.count(name) == 1:
+            return source.removeprefix(below) if len(roots) == 1 else f"{name}/{source.removeprefix(below)}"
+    return source
 
 
 class _Clock:

@@ -5,11 +5,11 @@ from __future__ import annotations
 import difflib
 import importlib
 import inspect
-import pkgutil
 import typing
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from functools import cache
+from pathlib import Path
 from typing import Any, TypeVar
 
 from chunkwise.errors import UnknownRecipe
@@ -80,6 +80,15 @@ def recipes(family: str | None = None) -> list[Recipe]:
     return sorted(found.values(), key=lambda made: (made.family, made.name))
 
 
+def unknown_family(family: str) -> UnknownRecipe:
+    """The error for a family that no recipe belongs to, naming those there are."""
+    families = sorted({made.family for made in _all().values()})
+    near = difflib.get_close_matches(family, families, 1)
+    return UnknownRecipe(
+        f"no family {family!r}: " + (f"did you mean {near[0]!r}?" if near else f"there are {', '.join(families)}")
+    )
+
+
 def find(name: str, family: str | None = None) -> Recipe:
     """The recipe of that name or alias; UnknownRecipe, naming the nearest one, when there is none."""
     known = {key: made for key, made in _all().items() if family is None or made.family == family}
@@ -140,8 +149,7 @@ def _all() -> dict[str, Recipe]:
 
 @cache
 def _load() -> None:
-    """Import every `recipes` module, wherever it stands; each imports only what defining its recipes needs."""
-    package = importlib.import_module("chunkwise")
-    for module in pkgutil.walk_packages(package.__path__, "chunkwise."):
-        if module.name.endswith(".recipes"):
-            importlib.import_module(module.name)
+    """Import every `recipes` module, wherever it stands, and no other; each imports only what it defines them with."""
+    for root in map(Path, importlib.import_module("chunkwise").__path__):
+        for file in sorted(root.rglob("recipes.py")):
+            importlib.import_module(".".join(("chunkwise", *file.relative_to(root).with_suffix("").parts)))

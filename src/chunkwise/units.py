@@ -132,13 +132,17 @@ class Candidates:
 
 @dataclass(frozen=True, slots=True)
 class Decision:
-    """Why one candidate is in or out: its score, what it would have added, what it costs, and a reason in words."""
+    """Why one candidate is in or out: its score, what it would have added, what it costs, and a reason in words.
+
+    turn: 1 for the candidate taken first, and so on; 0 for one that was not taken.
+    """
 
     kept: bool
     score: float
     gain: float
     cost: int
     reason: str
+    turn: int = 0
 
 
 @dataclass(frozen=True, slots=True)

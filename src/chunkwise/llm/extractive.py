@@ -151,10 +151,11 @@ def _quote(passage: Passage, number: int, piece: Piece, score: float) -> Quote:
     if len(passage.text) == passage.span.end - passage.span.start:
         span = Span(passage.span.start + start, passage.span.start + end)
     own = LineMap.of_text(passage.text)
-    if cite.startswith(f"{passage.source}:") and own.at(len(passage.text) - 1) - 1 == lines[1] - lines[0]:
+    shown, by_line, _ = cite.rpartition(":")
+    if by_line and own.at(len(passage.text) - 1) - 1 == lines[1] - lines[0]:
         first, last = own.range(piece.span)
         lines = first + lines[0] - 1, last + lines[0] - 1
-        cite = f"{passage.source}:{lines[0]}" + (f"-{lines[1]}" if lines[1] > lines[0] else "")
+        cite = f"{shown}:{lines[0]}" + (f"-{lines[1]}" if lines[1] > lines[0] else "")
     return Quote(number, passage.source, span, lines, cite, passage.text[start:end], score)
 
 

@@ -30,13 +30,14 @@ Retriever: TypeAlias = Callable[["Corpus", str, int], Candidates]
 class Corpus:
     """What a retriever may ask of the index.
 
-    scan: the embedder whose space every chunk has a vector in, or None; judge: the embedder of the candidates'
-    contextual vectors, made when first asked for and kept by content id, or None.
+    roots: the folders that were indexed; scan: the embedder whose space every chunk has a vector in, or None; judge:
+    the embedder of the candidates' contextual vectors, made when first asked for and kept by content id, or None.
     """
 
     def __init__(self, store: Store, scan: Embedder | None, judge: Embedder | None) -> None:
         self.store = store
         self.snapshot: Snapshot = store.snapshot()
+        self.roots = store.roots()
         self.scan, self.judge = scan, judge
         self._lexical: dict[tuple[int, ...], Lexical] = {}
         self._documents: OrderedDict[int, Document] = OrderedDict()

@@ -21,16 +21,19 @@ Selector: TypeAlias = Callable[[Candidates, Budget], Selection]
     seed="A Class of Submodular Functions for Document Summarization",
     claim="covers every part of a question where taking by score alone spends the budget on one of them",
 )
-def coverage(spread: float = 2.0, floor: float = 0.2, twin: float = 0.999) -> Selector:
+def coverage(spread: float = 2.0, floor: float = 0.2, twin: float = 0.0) -> Selector:
     """Relevance plus new coverage minus redundancy, greedy by gain per token.
 
+    Redundancy is what saturation takes away: a second chunk that speaks to the same words of the question gains less.
+
     spread: how many budgets full of its strongest evidence take an aspect's worth 1/e of the way to `floor`; twin:
-    cosine from which a candidate repeats one that is in.
+    cosine from which a candidate is refused as a repetition, 0 for never. Static vectors hardly tell one row of a table
+    from the next, so refusing is for prose.
     """
 
     def select(candidates: Candidates, budget: Budget) -> Selection:
         gain = Coverage(candidates, spread * max(1, budget.tokens), floor)
-        return _take(candidates, budget, gain, _twins(candidates, twin))
+        return _take(candidates, budget, gain, _twins(candidates, twin) if twin else no_refusal)
 
     return select
 
@@ -69,10 +72,10 @@ def _first(candidates: Candidates, budget: Budget, count: int, beyond: str) -> S
 def _take(candidates: Candidates, budget: Budget, gain: Gain, refuse: Refusal = no_refusal) -> Selection:
     taken, gains, reasons = greedy(candidates, budget.tokens, gain, refuse)
     for rank, index in enumerate(taken, 1):
-        reasons[index] = "best gain per token" if rank == 1 else f"{rank}. best gain per token of what was left"
-    kept = set(taken)
+        reasons[index] = "best gain per token" if rank == 1 else f"{rank}. best gain per token"
+    turns = {index: turn for turn, index in enumerate(taken, 1)}
     decisions = tuple(
-        Decision(index in kept, *numbers, reasons[index])
+        Decision(index in turns, *numbers, reasons[index], turns.get(index, 0))
         for index, numbers in enumerate(
             zip(candidates.scores.tolist(), gains.tolist(), candidates.costs.tolist(), strict=True)
         )
@@ -92,6 +95,6 @@ def _twins(candidates: Candidates, alike: float) -> Refusal:
         nearest = int(cosines.argmax())
         if cosines[nearest] < alike:
             return ""
-        return f"says the same as chunk {candidates.ids[taken[nearest]]} (cosine {cosines[nearest]:.2f})"
+        return f"says the same as number {nearest + 1} taken (cosine {cosines[nearest]:.2f})"
 
     return refuse

@@ -76,6 +76,12 @@ class Store(Protocol):
     def writing(self) -> AbstractContextManager[None]:
         """Hold the store for one writer; others wait or are told who holds it."""
 
+    def roots(self) -> tuple[str, ...]:
+        """The folders that were indexed; none lies below another."""
+
+    def put_roots(self, roots: Iterable[str]) -> None:
+        """Keep the folders that were indexed."""
+
     def files(self) -> dict[str, FileState]:
         """The state of every document's file, by source."""
 

@@ -130,6 +130,11 @@ class SQLiteStore:
                 )
         return gone
 
+    def put_roots(self, roots: Iterable[str]) -> None:
+        """Keep the folders that were indexed."""
+        with self._transaction(changes=False) as db:
+            db.execute("INSERT OR REPLACE INTO settings VALUES ('roots', ?)", (json.dumps(list(roots)),))
+
     def put_vectors(self, space: str, ids: npt.NDArray[np.void], vectors: Floats) -> None:
         """Keep vectors by content id: float32 [n, d], stored as float16."""
         with self._transaction(changes=False) as db:
@@ -163,6 +168,11 @@ class SQLiteStore:
             raise _explained(error, self.path) from error
 
     # Reading
+
+    def roots(self) -> tuple[str, ...]:
+        """The folders that were indexed; none lies below another."""
+        row = self._db.execute("SELECT value FROM settings WHERE key = 'roots'").fetchone()
+        return tuple(json.loads(row[0])) if row else ()
 
     def files(self) -> dict[str, FileState]:
         """The state of every document's file, by source."""

@@ -1,0 +1,87 @@
+"""How far a long run is: a bar on the terminal, nothing anywhere else."""
+
+from __future__ import annotations
+
+import threading
+import time
+from types import TracebackType
+from typing import TYPE_CHECKING
+
+from chunkwise.cli.show import is_terminal, note
+
+if TYPE_CHECKING:
+    from rich.progress import Progress as Bar
+
+    from chunkwise.index import Progress
+
+PATIENCE = 1.0  # seconds before there is anything to see
+
+
+class IndexBar:
+    """Files, chunks per second and time left, on stderr once a run takes over a second; quiet when that is piped."""
+
+    def __init__(self) -> None:
+        self._bar: Bar | None = None
+        self._at: Progress | None = None
+        self._began = time.perf_counter()
+        self._lock = threading.Lock()
+        self._over = False
+        self._timer = threading.Timer(PATIENCE, self._start)
+        self._timer.daemon = True
+
+    def __enter__(self) -> IndexBar:
+        if is_terminal("stderr"):
+            self._timer.start()
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, at: TracebackType | None) -> None:
+        self._timer.cancel()
+        with self._lock:
+            self._over = True
+            if self._bar is not None:
+                self._bar.stop()
+
+    def update(self, progress: Progress) -> None:
+        """Note how far the run is."""
+        self._at = progress
+        if self._bar is not None:
+            self._show(self._bar)
+
+    def wait(self, who: str) -> None:
+        """Say who is being waited for."""
+        note(f"waiting for {who}, which is writing to this knowledge base")
+
+    def _start(self) -> None:
+        from rich.console import Console
+        from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
+
+        with self._lock:
+            if self._over:
+                return
+            bar = Progress(
+                TextColumn("{task.description}"),
+                BarColumn(bar_width=None),
+                TextColumn("{task.fields[files]}"),
+                TextColumn("[dim]{task.fields[rate]}"),
+                TimeRemainingColumn(compact=True),
+                console=Console(stderr=True),
+                transient=True,
+                expand=True,
+            )
+            bar.add_task("looking for files", total=None, files="", rate="")
+            bar.start()
+            self._bar = bar
+            self._show(bar)
+
+    def _show(self, bar: Bar) -> None:
+        if (at := self._at) is None:
+            return
+        rate = at.chunks / max(1e-9, time.perf_counter() - self._began)
+        bar.update(
+            bar.task_ids[0],
+            description="indexing" if at.files < at.of else "finishing",
+            completed=at.files,
+            total=at.of,
+            files=f"{at.files:,} of {at.of:,} files",
+            rate=f"{rate:,.0f} chunks/s",
+        )

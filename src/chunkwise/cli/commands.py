@@ -1,0 +1,280 @@
+"""What can be typed. Each command opens a knowledge base, calls one job and shows what came of it."""
+
+from __future__ import annotations
+
+import os
+import time
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from chunkwise import __version__
+
+if TYPE_CHECKING:
+    from chunkwise.index import Index
+    from chunkwise.llm import LLM
+    from chunkwise.pack import Pack
+
+_began = time.perf_counter()
+
+app = typer.Typer(
+    name="chunkwise",
+    help="Ask a folder of documents under a token budget: cited context for any LLM, and a reason for every chunk.",
+    epilog='Start with: chunkwise index ./docs, then: chunkwise ask "how are refunds handled?"',
+    no_args_is_help=True,
+    rich_markup_mode=None,  # Rich would double the time that --help takes
+    pretty_exceptions_enable=False,
+    context_settings={"help_option_names": ["-h", "--help"]},
+)
+
+Json = Annotated[bool, typer.Option("--json", help="Print JSON, for programs.")]
+Question = Annotated[str, typer.Argument(metavar="QUESTION", help="What to look for, in quotes.", show_default=False)]
+BudgetTokens = Annotated[int, typer.Option("--budget", metavar="TOKENS", help="Most tokens that the context may cost.")]
+Retriever = Annotated[str, typer.Option(metavar="SPEC", help="Recipe that finds: `chunkwise recipes retrieve`.")]
+Selector = Annotated[str, typer.Option(metavar="SPEC", help="Recipe that selects: `chunkwise recipes select`.")]
+KnowledgeBase = Annotated[
+    Path | None,
+    typer.Option(
+        "--kb",
+        metavar="DIR",
+        envvar="CHUNKWISE_KB",
+        help="Knowledge base; without it the nearest .chunkwise, here or above.",
+        show_default=False,
+    ),
+]
+
+
+def _version(wanted: bool) -> None:
+    if wanted:
+        typer.echo(f"chunkwise {__version__}")
+        raise typer.Exit
+
+
+@app.callback()
+def chunkwise(
+    version: Annotated[
+        bool, typer.Option("--version", callback=_version, is_eager=True, help="Print the version.")
+    ] = False,
+    debug: Annotated[bool, typer.Option("--debug", help="Show the traceback of what went wrong.")] = False,
+) -> None:
+    """What every command takes."""
+
+
+@app.command(epilog='Example: chunkwise index ./docs --exclude "drafts/"')
+def index(
+    paths: Annotated[list[Path], typer.Argument(metavar="PATH", help="Folders and files.", show_default=False)],
+    into: Annotated[
+        Path, typer.Option("--into", "--kb", metavar="DIR", envvar="CHUNKWISE_KB", help="Knowledge base to write.")
+    ] = Path(".chunkwise"),
+    exclude: Annotated[
+        list[str] | None,
+        typer.Option(metavar="PATTERN", help="Leave out what this .gitignore pattern matches; may be repeated."),
+    ] = None,
+    vectors: Annotated[
+        str | None,
+        typer.Option(metavar="WHEN", help="Make vectors: lazy (unless said otherwise), eager, static or none."),
+    ] = None,
+    segmenter: Annotated[str | None, typer.Option(metavar="SPEC", help="Recipe that cuts: sentence.")] = None,
+    tokenizer: Annotated[str | None, typer.Option(metavar="NAME", help="What tokens are counted in.")] = None,
+    embedder: Annotated[str | None, typer.Option(metavar="SPEC", help="minilm, a folder, or URL#model.")] = None,
+    as_json: Json = False,
+) -> None:
+    """Index folders and files; again, and only what changed is read."""
+    from chunkwise.cli import show
+    from chunkwise.cli.bar import IndexBar
+    from chunkwise.errors import UserError
+    from chunkwise.index import Index
+
+    if missing := [path for path in paths if not path.exists()]:
+        raise UserError(f"{missing[0]}: no such file or folder; check the path")
+    chosen: dict[str, Any] = {
+        "segmenter": segmenter, "tokenizer": tokenizer, "vectors": vectors, "embedder": embedder
+    }  # fmt: skip
+    with Index.open(into, **chosen) as opened:
+        try:
+            with IndexBar() as bar:
+                report = opened.add(*paths, exclude=exclude or (), progress=bar.update, waiting=bar.wait)
+        except KeyboardInterrupt:
+            documents = opened.status()["documents"]
+            show.note(f"stopped; {documents:,} documents are in; run the same command to go on")
+            raise typer.Exit(130) from None
+        roots = opened.roots
+    if as_json:
+        fields = ("added", "unchanged", "removed", "chunks", "characters", "seconds")
+        files = {
+            kind: [{"path": str(file.path), "reason": file.reason} for file in getattr(report, kind)]
+            for kind in ("skipped", "failed")
+        }
+        show.out_json({"kb": str(into), **{name: getattr(report, name) for name in fields}, **files})
+    else:
+        show.indexed(report, into, roots)
+    if report.failed:
+        raise typer.Exit(1)
+
+
+@app.command(epilog='Example: chunkwise pack "how are refunds handled?" --budget 800 > context.txt')
+def pack(
+    question: Question,
+    kb: KnowledgeBase = None,
+    budget: BudgetTokens = 1500,
+    retriever: Retriever = "multiscale",
+    selector: Selector = "coverage",
+    as_json: Json = False,
+) -> None:
+    """Print the context that a budget buys, to pipe into any model."""
+    from chunkwise.cli import show
+
+    with _open(kb) as opened:
+        packed = _packed(opened, question, budget, retriever, selector)
+    if as_json:
+        show.out_json(packed.json())
+    else:
+        if packed.text:
+            show.out(packed.text)
+        show.aside(show.bill(packed, _seconds()))
+
+
+@app.command(epilog='Example: chunkwise ask "how are refunds handled?" --llm http://localhost:8000/v1#qwen')
+def ask(
+    question: Question,
+    kb: KnowledgeBase = None,
+    budget: BudgetTokens = 1500,
+    retriever: Retriever = "multiscale",
+    selector: Selector = "coverage",
+    llm: Annotated[
+        str | None,
+        typer.Option(
+            metavar="URL#model",
+            help="OpenAI-compatible endpoint that answers, with OPENAI_API_KEY; OPENAI_BASE_URL and OPENAI_MODEL where"
+            " it is not named; none: quote the sentences that carry the answer.",
+            show_default=False,
+        ),
+    ] = None,
+    as_json: Json = False,
+) -> None:
+    """Answer a question from the documents, each statement cited."""
+    from chunkwise.ask import ask as answered
+    from chunkwise.cli import show
+
+    model = _model(llm)
+    with _open(kb) as opened:
+        packed = _packed(opened, question, budget, retriever, selector)
+        answer = answered(packed, question, model, None if as_json else lambda piece: show.out(piece, end=""))
+    if as_json:
+        show.out_json({**packed.json(), **answer.json()})
+        return
+    show.out("")
+    show.citations(answer)
+    show.aside(show.bill(packed, _seconds(), answer))
+
+
+@app.command(epilog="Example: chunkwise explain --html why.html")
+def explain(
+    kb: KnowledgeBase = None,
+    html: Annotated[
+        Path | None, typer.Option(metavar="FILE", help="Write a page that shows the chunks in their documents.")
+    ] = None,
+    everything: Annotated[bool, typer.Option("--all", help="Show all that was left out, not the best of it.")] = False,
+    as_json: Json = False,
+) -> None:
+    """Say why each chunk of the last pack is in or out."""
+    from chunkwise.cli import show
+    from chunkwise.cli.last import load
+
+    with _open(kb) as opened:
+        last = load(opened)
+    if html is not None:
+        from chunkwise.cli.page import page
+
+        html.write_text(page(last, everything), encoding="utf-8", errors="replace")
+    if as_json:
+        show.out_json(last.json())
+    elif html is not None:
+        show.out(f"{html} shows the last pack: {last.query}")
+    else:
+        show.explained(last, everything)
+
+
+@app.command(epilog="Example: chunkwise recipes select")
+def recipes(
+    family: Annotated[str | None, typer.Argument(metavar="[FAMILY]", help="segment, retrieve, select, ...")] = None,
+    as_json: Json = False,
+) -> None:
+    """List the recipes, what each claims and whose idea it is."""
+    from chunkwise import recipe
+    from chunkwise.cli import show
+
+    found = recipe.recipes(family)
+    if family is not None and not found:
+        raise recipe.unknown_family(family)
+    if as_json:
+        fields = ("name", "aliases", "family", "seed", "claim", "check", "spec")
+        show.out_json([{name: getattr(one, name) for name in fields} for one in found])
+    else:
+        show.recipes(found)
+
+
+@app.command(epilog="Example: chunkwise status --json")
+def status(kb: KnowledgeBase = None, as_json: Json = False) -> None:
+    """Show what the knowledge base holds."""
+    from chunkwise.cli import show
+
+    with _open(kb) as opened:
+        path, counts, settings, roots = opened.path, opened.status(), opened.settings, opened.roots
+    if as_json:
+        vectors = {name.removeprefix("vectors "): n for name, n in counts.items() if name.startswith("vectors ")}
+        sizes = {name: n for name, n in counts.items() if not name.startswith("vectors ")}
+        names = ("segmenter", "tokenizer", "vectors", "embedder")
+        chosen = {name: settings[name] for name in names}
+        show.out_json(
+            {"kb": str(path), "made": settings["made"], "roots": roots, **sizes, "vectors": vectors, "settings": chosen}
+        )
+    else:
+        show.status(path, counts, settings, roots)
+
+
+@app.command(epilog="Example: chunkwise forget ./docs/old")
+def forget(
+    paths: Annotated[list[Path], typer.Argument(metavar="PATH", help="Folders and files.", show_default=False)],
+    kb: KnowledgeBase = None,
+    as_json: Json = False,
+) -> None:
+    """Take documents out of the index; their files are left alone."""
+    from chunkwise.cli import show
+
+    with _open(kb) as opened:
+        removed = opened.forget(*paths)
+        path = opened.path
+    if as_json:
+        show.out_json({"kb": str(path), "removed": removed})
+    else:
+        show.out(f"{path}: {removed:,} document{'' if removed == 1 else 's'} forgotten")
+
+
+def _open(kb: Path | None) -> Index:
+    from chunkwise.cli.where import nearest
+    from chunkwise.index import Index
+
+    return Index.open(nearest(kb), create=False)
+
+
+def _packed(opened: Index, question: str, budget: int, retriever: str, selector: str) -> Pack:
+    """The pack, noted for `explain`."""
+    from chunkwise.cli.last import keep
+
+    packed = opened.pack(question, budget, retriever=retriever, selector=selector)
+    keep(opened, packed, retriever, selector)
+    return packed
+
+
+def _model(llm: str | None) -> LLM | None:
+    if llm == "none" or (llm is None and not os.environ.get("OPENAI_BASE_URL")):
+        return None
+    from chunkwise.llm import endpoint
+
+    return endpoint(llm)
+
+
+def _seconds() -> float:
+    return time.perf_counter() - _began
