@@ -41,7 +41,23 @@ def chunks_of(index: Index) -> Chunks:
 
 def shelf(root: Path, files: int = 150) -> Path:
     """Made documents of a few sections each, the same every time."""
-    words = ["kiln", "glaze", "clay", "potter", "fire", "ash", "oak", "elm", "refund", "parcel", "ship", "desk", "river", "bridge", "winter"]
+    words = [
+        "kiln",
+        "glaze",
+        "clay",
+        "potter",
+        "fire",
+        "ash",
+        "oak",
+        "elm",
+        "refund",
+        "parcel",
+        "ship",
+        "desk",
+        "river",
+        "bridge",
+        "winter",
+    ]
     made = random.Random(7)
     root.mkdir(parents=True)
     for number in range(files):

@@ -208,7 +208,11 @@ class Index:
         except OSError as error:
             raise ReadError(f"{file} cannot be read: {error.strerror}") from error
         state = FileState(known.content if known else "", found.st_size, found.st_mtime_ns, now)
-        if known and (known.size, known.modified) == (state.size, state.modified) and known.modified < known.seen - RACE:
+        if (
+            known
+            and (known.size, known.modified) == (state.size, state.modified)
+            and known.modified < known.seen - RACE
+        ):
             return None
         document = read(file)
         state = FileState(document.id, state.size, state.modified, now)

@@ -107,7 +107,7 @@ def pack(
     Raises UserError for an empty question.
     """
     if not query.strip():
-        raise UserError("the question is empty; ask something, such as: chunkwise ask \"how are refunds handled?\"")
+        raise UserError('the question is empty; ask something, such as: chunkwise ask "how are refunds handled?"')
     clock = _Clock()
     candidates = retrieve(corpus, query, CANDIDATES)
     clock.lap("retrieve")

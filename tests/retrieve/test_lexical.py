@@ -34,7 +34,9 @@ def terms_of(query: list[str]) -> np.ndarray:
 def brute_force(texts: list[list[list[str]]], word: str, width: int) -> list[float]:
     """BM25 in Lucene's form over windows joined word for word."""
     windows = [
-        functools.reduce(operator.iadd, document[max(0, at - width) : at + width + 1], []) for document in texts for at in range(len(document))
+        functools.reduce(operator.iadd, document[max(0, at - width) : at + width + 1], [])
+        for document in texts
+        for at in range(len(document))
     ]
     mean = max(1.0, sum(map(len, windows)) / len(windows))
     found = sum(word in window for window in windows)

@@ -103,8 +103,12 @@ class Corpus:
             self._judged.update((keys[wanted[at]], vector) for at, vector in zip(have.tolist(), vectors, strict=True))
             new = [at for at in wanted if keys[at] not in self._judged]
             if new:
-                made = self.judge([self.document(chunk).text if all_of else self.text(chunk)
-                                   for chunk, all_of in zip(chunks[new].tolist(), whole[new], strict=True)])
+                made = self.judge(
+                    [
+                        self.document(chunk).text if all_of else self.text(chunk)
+                        for chunk, all_of in zip(chunks[new].tolist(), whole[new], strict=True)
+                    ]
+                )
                 made = made.astype(np.float16).astype(np.float32)  # as they will be read, so that no answer changes
                 with contextlib.suppress(StoreError):  # read-only, full, or held: they serve this process alone
                     self.store.put_vectors(self.judge.name, ids[new], made)

@@ -95,7 +95,9 @@ class Lexical:
         return parts
 
 
-def running_sum(at: npt.NDArray[np.integer], values: npt.NDArray[np.integer], n: int, reach: int) -> npt.NDArray[np.floating]:
+def running_sum(
+    at: npt.NDArray[np.integer], values: npt.NDArray[np.integer], n: int, reach: int
+) -> npt.NDArray[np.floating]:
     """Running sums from which every window of n places is one difference; float32 [n + 2 reach + 1].
 
     values [m] whole numbers at the places `at` [m], zero elsewhere. The sum over place i and w <= reach neighbours on

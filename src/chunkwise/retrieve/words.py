@@ -27,7 +27,9 @@ Terms: TypeAlias = npt.NDArray[np.uint64]
 _ascii_word = re.compile(r"\w+(?:'\w+)*")
 _word = regex.compile(r"\w+(?:['’]\w+)*")
 # Scripts written without blanks between words: Thai, Lao, Burmese, Khmer, kana, Han, Hangul left out (it has blanks).
-_unspaced = re.compile(r"[\u0e00-\u0eff\u1000-\u109f\u1780-\u17ff\u3040-\u30ff\u3400-\u9fff\uf900-\ufaff\U00020000-\U0003ffff]+")
+_unspaced = re.compile(
+    r"[\u0e00-\u0eff\u1000-\u109f\u1780-\u17ff\u3040-\u30ff\u3400-\u9fff\uf900-\ufaff\U00020000-\U0003ffff]+"
+)
 # run_coroutine -> run, coroutine; HTTPServer -> HTTP, Server; utf8 -> utf, 8.
 _part = regex.compile(r"\p{Lu}[\p{Lu}\p{M}]*(?!\p{Ll})|\p{Lu}?[\p{Ll}\p{M}]+|[^\W\d_\p{Lu}\p{Ll}]+|\d+")
 

@@ -58,7 +58,10 @@ def top_k(k: int = 5) -> Selector:
 def top_p(p: float = 0.5) -> Selector:
     """Nucleus selection carried from tokens to chunks: the fewest best that hold p of the scores' sum."""
     return lambda candidates, budget: _first(
-        candidates, budget, nucleus(candidates.scores.clip(min=0), p), f"outside the best that hold {p:.0%} of the score"
+        candidates,
+        budget,
+        nucleus(candidates.scores.clip(min=0), p),
+        f"outside the best that hold {p:.0%} of the score",
     )
 
 

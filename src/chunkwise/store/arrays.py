@@ -23,7 +23,11 @@ def save(path: Path, arrays: Mapping[str, npt.NDArray[Any]], notes: Mapping[str,
     header: dict[str, Any] = {"__metadata__": dict(notes)}
     at = 0
     for name, array in sorted(whole.items(), key=lambda item: -item[1].itemsize):  # so that each one lies aligned
-        header[name] = {"dtype": _names[array.dtype], "shape": array.shape, "data_offsets": (at, at := at + array.nbytes)}
+        header[name] = {
+            "dtype": _names[array.dtype],
+            "shape": array.shape,
+            "data_offsets": (at, at := at + array.nbytes),
+        }
     head = json.dumps(header).encode()
     head += b" " * (-len(head) % 8)
     waiting = path.with_name(f".{path.name}.{os.getpid()}")

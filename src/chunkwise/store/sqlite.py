@@ -100,7 +100,15 @@ class SQLiteStore:
                 db.executemany(
                     "INSERT INTO chunks VALUES (?, ?, ?, ?, ?, ?, ?, ?)",
                     (
-                        (number, at, key, *chunk.span, chunk.tokens, chunk.kind, json.dumps(chunk.path) if chunk.path else "")
+                        (
+                            number,
+                            at,
+                            key,
+                            *chunk.span,
+                            chunk.tokens,
+                            chunk.kind,
+                            json.dumps(chunk.path) if chunk.path else "",
+                        )
                         for at, (key, chunk) in enumerate(zip(ids, entry.chunks, strict=True))
                     ),
                 )
@@ -160,9 +168,7 @@ class SQLiteStore:
             with self._db:
                 self._db.execute("BEGIN IMMEDIATE")
                 if changes:
-                    self._db.execute(
-                        "UPDATE settings SET value = CAST(value AS INTEGER) + 1 WHERE key = 'generation'"
-                    )
+                    self._db.execute("UPDATE settings SET value = CAST(value AS INTEGER) + 1 WHERE key = 'generation'")
                 yield self._db
         except sqlite3.DatabaseError as error:
             raise _explained(error, self.path) from error
