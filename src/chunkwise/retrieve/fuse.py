@@ -12,7 +12,7 @@ from chunkwise.units import Floats, Ints
 def scaled(scores: Floats) -> Floats:
     """Each row of `scores` [r, n] divided by its largest value, so that rankings of any scale can be added."""
     peak = scores.max(axis=1, keepdims=True, initial=0)
-    share: Floats = scores / np.where(peak > 0, peak, 1).astype(np.float32)
+    share: Floats = np.divide(scores, np.where(peak > 0, peak, 1), dtype=np.float32)
     return share
 
 
