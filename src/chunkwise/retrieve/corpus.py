@@ -131,16 +131,17 @@ class Corpus:
 
     def _read_in(self, chunks: Ints) -> tuple[npt.NDArray[np.void], npt.NDArray[np.bool_]]:
         """The content id of what each chunk is read in, and whether that is its whole document."""
-        documents = self.snapshot.document[chunks]
-        whole = self._lengths[documents] <= READ_WHOLE
-        return np.where(whole, self.snapshot.contents[documents], self.snapshot.ids[chunks]), whole
+        whole = self.read_whole[chunks]
+        contents = self.snapshot.contents[self.snapshot.document[chunks]]
+        return np.where(whole, contents, self.snapshot.ids[chunks]), whole
 
     @cached_property
-    def _lengths(self) -> Ints:
-        """Tokens of each document."""
+    def read_whole(self) -> npt.NDArray[np.bool_]:
+        """Whether each chunk stands in a document that is short enough to be read whole; bool [chunks]."""
         snapshot = self.snapshot
         lengths = np.bincount(snapshot.document, weights=snapshot.tokens, minlength=len(snapshot.sources))
-        return lengths.astype(np.int64)
+        short: npt.NDArray[np.bool_] = lengths[snapshot.document] <= READ_WHOLE
+        return short
 
     def document(self, chunk: int) -> Document:
         """The document that a chunk stands in; the latest few are kept at hand.

@@ -28,11 +28,15 @@ def best(scores: Floats, k: int) -> Ints:
 
 def interleaved(first: Ints, second: Ints) -> Ints:
     """The items of two rankings, each at the better of its two ranks, none twice; the first ranking wins ties."""
-    both = np.concatenate([first, second])
     ranks = np.concatenate([2 * np.arange(len(first)), 2 * np.arange(len(second)) + 1])
-    order = np.argsort(ranks)
-    _, earliest = np.unique(both[order], return_index=True)
-    return both[order][np.sort(earliest)]
+    return first_come(np.concatenate([first, second])[np.argsort(ranks)])
+
+
+def first_come(*rankings: Ints) -> Ints:
+    """The items of rankings one after the other, each where it comes first."""
+    items = np.concatenate(rankings)
+    _, earliest = np.unique(items, return_index=True)
+    return items[np.sort(earliest)]
 
 
 def reciprocal_ranks(rankings: Sequence[Ints], n: int, k: int = 60) -> Floats:

@@ -6,7 +6,7 @@ import numpy as np
 
 from chunkwise.recipe import recipe
 from chunkwise.retrieve.corpus import Corpus, Retriever
-from chunkwise.retrieve.fuse import best, interleaved, reciprocal_ranks, scaled
+from chunkwise.retrieve.fuse import best, first_come, interleaved, reciprocal_ranks, scaled
 from chunkwise.units import Candidates, Floats, Ints
 
 WIDTHS = (0, 1, 3, 6)
@@ -18,11 +18,12 @@ WIDTHS = (0, 1, 3, 6)
     seed="Chunkwise's own: evidence at several scales",
     claim="finds evidence that a fixed window misses, because a chunk's surroundings speak for it at every width",
 )
-def multiscale(judges: int = 64, lean: float = 0.5, weight: float = 2.0) -> Retriever:
+def multiscale(judges: int = 64, lean: float = 0.5, weight: float = 0.5, whole: float = 2.5) -> Retriever:
     """Small chunks scored by what their surroundings say at several widths; contextual vectors judge the best.
 
     judges: how many readings (chunks, or whole short documents) get a contextual vector; lean: weight of each width's
-    scanned vectors, where each width's BM25 weighs one; weight: of each of the judges' two cosines.
+    scanned vectors, where each width's BM25 weighs one; weight: of each of the judges' two cosines,
+    whole: where a short document was read whole.
     """
 
     def retrieve(corpus: Corpus, query: str, k: int) -> Candidates:
@@ -31,16 +32,19 @@ def multiscale(judges: int = 64, lean: float = 0.5, weight: float = 2.0) -> Retr
         scores = scaled(scales).sum(axis=0)
         leanings = corpus.leanings(query, WIDTHS)
         leaning = scores if leanings is None else scores + lean * scaled(leanings).sum(axis=0)
-        chosen = interleaved(best(scores, k), best(leaning, k))
         if corpus.judge is None:
-            scores = leaning
+            chosen, scores = best(leaning, k), leaning
+        else:
+            # Whole documents are found by what they lean to as well; single chunks by it only when words run out.
+            short = np.where(corpus.read_whole, leaning, 0)
+            chosen = first_come(interleaved(best(scores, k), best(short, k)), best(leaning, k))
         if corpus.judge is not None and len(chosen):
             judged = corpus.readings(chosen, judges)
-            cosines = _judged(corpus, query, judged)
+            cosines = _judged(corpus, query, judged) * np.where(corpus.read_whole[judged], whole, weight)
             chosen = np.union1d(chosen, judged)
             added = np.full(len(chosen), cosines.min(), dtype=np.float32)  # the rest: what the least of the judged got
             added[np.searchsorted(chosen, judged)] = cosines
-            scores[chosen] += weight * added
+            scores[chosen] += added
         scores = scores[chosen]
         parts = lexical.parts(terms, weights, chosen) / _peaks(scales)[:, None, None]
         return _candidates(corpus, chosen, scores, k, parts.sum(axis=0))
