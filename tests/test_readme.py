@@ -47,7 +47,8 @@ def test_options_exist(page: Path) -> None:
     from chunkwise.cli.commands import app
 
     commands = get_command(app).commands  # type: ignore[attr-defined]
-    for block in re.findall(r"^```\w*\n(.*?)^```$", page.read_text(encoding="utf-8"), re.DOTALL | re.MULTILINE):
+    fenced = re.compile(r"^(`{3,})\w*\n(.*?)^\1$", re.DOTALL | re.MULTILINE)
+    for _, block in fenced.findall(page.read_text(encoding="utf-8")):
         for name, rest in re.findall(r"^(?:\$ )?chunkwise (\w+)(.*)$", block, re.MULTILINE):
             assert name in commands
             known = {option for parameter in commands[name].params for option in parameter.opts} | {"--help"}
