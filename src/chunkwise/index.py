@@ -15,7 +15,7 @@ from chunkwise import recipe
 from chunkwise.budget import Budget
 from chunkwise.errors import ReadError, StaleError, UserError
 from chunkwise.store import Entry, FileState, SQLiteStore
-from chunkwise.units import Document, content_id
+from chunkwise.units import Document
 
 if TYPE_CHECKING:
     from chunkwise.embed import Embedder
@@ -204,7 +204,7 @@ class Index:
         """The file's document and state when it is new or changed, None when it is as it was."""
         now = time.time_ns()
         try:
-            found = os.stat(file)
+            found = file.stat()
         except OSError as error:
             raise ReadError(f"{file} cannot be read: {error.strerror}") from error
         state = FileState(known.content if known else "", found.st_size, found.st_mtime_ns, now)

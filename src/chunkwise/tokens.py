@@ -85,9 +85,11 @@ class BytePairTokenizer:
         self._vocabulary = vocabulary
 
     def count(self, text: str) -> int:
+        """How many tokens `text` is."""
         return len(self._encode(_without_surrogates(text)))
 
     def offsets(self, text: str) -> TokenOffsets:
+        """One pass over `text`: where each of its tokens starts."""
         text = _without_surrogates(text)
         ids = self._encode(text)
         begun, torn = self._characters
@@ -123,9 +125,11 @@ class FileTokenizer:
         inner.no_padding()
 
     def count(self, text: str) -> int:
+        """How many tokens `text` is."""
         return len(self._inner.encode(_without_surrogates(text), add_special_tokens=False))
 
     def offsets(self, text: str) -> TokenOffsets:
+        """One pass over `text`, by the tokenizer\'s own offsets."""
         found = self._inner.encode(_without_surrogates(text), add_special_tokens=False).offsets
         starts = np.array([start for start, _ in found], dtype=np.int64)
         return TokenOffsets(np.maximum.accumulate(starts) if len(starts) else starts, len(text), self.count)

@@ -120,10 +120,10 @@ def test_greedy_keeps_its_guarantee(offered: Candidates, tokens: int, scale: flo
 def test_what_is_left_out_says_why() -> None:
     same = np.array([[1, 0], [1, 0], [0, 1], [0, 1]], dtype=np.float32)
     offered = Candidates(np.array([7, 3, 9, 5]), np.array([4, 3, 2, -1], np.float32), np.array([10, 10, 50, 1]), same)
-    selection = build("coverage", "select")(offered, Budget(40))
+    selection = build("coverage:twin=0.97", "select")(offered, Budget(40))
     reasons = [decision.reason for decision in selection.decisions]
     assert reasons[0] == "best gain per token"
-    assert reasons[1] == "says the same as chunk 7 (cosine 1.00)"
+    assert reasons[1] == "says the same as number 1 taken (cosine 1.00)"
     assert reasons[2] == "costs 50 of the 40 tokens left"
     assert reasons[3] == "adds nothing to what is in"
 

@@ -305,7 +305,7 @@ def test_a_database_damaged_inside_says_so(kb: SQLiteStore) -> None:
     (kb.path / DERIVED).unlink(missing_ok=True)
     data[4096:] = os.urandom(len(data) - 4096)
     file.write_bytes(data)
-    with pytest.raises(StoreError, match="damaged|not a chunkwise"):
+    with pytest.raises(StoreError, match=r"damaged|not a chunkwise"):
         SQLiteStore(kb.path).snapshot()
 
 

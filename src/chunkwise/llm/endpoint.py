@@ -269,7 +269,7 @@ class _PassingError(EndpointError):
         self.pause = pause
 
 
-class _Refused(Exception):  # noqa: N818 - a turn in the talk, not an error
+class _Refused(Exception):
     """The endpoint refuses an optional field. without: the request to send instead."""
 
     def __init__(self, without: dict[str, Any]) -> None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import contextlib
 from collections import OrderedDict
 from collections.abc import Callable, Sequence
-from functools import cached_property, lru_cache
+from functools import cached_property
 from typing import TYPE_CHECKING, TypeAlias
 
 import numpy as np
@@ -42,7 +42,7 @@ class Corpus:
         self._lexical: dict[tuple[int, ...], Lexical] = {}
         self._documents: OrderedDict[int, Document] = OrderedDict()
         self._judged: dict[bytes, Floats] = {}
-        self.query_vector = lru_cache(maxsize=64)(self._query_vector)
+        self._queries: dict[tuple[str, str], Floats] = {}
 
     def __len__(self) -> int:
         return len(self.snapshot)
@@ -72,11 +72,12 @@ class Corpus:
         float32 [widths, chunks]: the mean over a window of the cosines that shared signs tell of, cos(pi * apart / d).
         None without a scan.
         """
-        bits = self.snapshot.bits
-        if self.scan is None or bits is None or not len(self):
+        matrix, bits = self.snapshot.matrix, self.snapshot.bits
+        if self.scan is None or matrix is None or bits is None or not len(self):
             return None
         apart = signs_apart(bits, self.query_vector(self.scan, query))
-        cosines = np.cos(np.pi * np.arange(64 * bits.shape[1] + 1) / (64 * bits.shape[1]))[apart]
+        dimensions = matrix.shape[1]
+        cosines = np.cos(np.pi * np.arange(dimensions + 1) / dimensions)[apart]
         place, n, reach = self.snapshot.postings.place, len(self.snapshot.postings.lengths), max(widths)
         values = np.zeros((2, n + 2 * reach + 1))
         values[:, place + reach + 1] = cosines, np.ones(len(cosines))
@@ -171,8 +172,14 @@ class Corpus:
     def neighbours(self, chunks: Ints) -> npt.NDArray[np.bool_]:
         """Whether each of `chunks`, ascending, and the next one adjoin in one document; bool [n - 1]."""
         documents = self.snapshot.document[chunks]
-        return (np.diff(chunks) == 1) & (np.diff(documents) == 0)
+        adjoin: npt.NDArray[np.bool_] = (np.diff(chunks) == 1) & (np.diff(documents) == 0)
+        return adjoin
 
-    def _query_vector(self, embedder: Embedder, query: str) -> Floats:
-        vector: Floats = embedder([query])[0]
-        return vector
+    def query_vector(self, embedder: Embedder, query: str) -> Floats:
+        """The query in an embedder's space; float32 [d]. The latest few are kept."""
+        key = (embedder.name, query)
+        if key not in self._queries:
+            if len(self._queries) >= 64:
+                self._queries.pop(next(iter(self._queries)))
+            self._queries[key] = embedder([query])[0]
+        return self._queries[key]

@@ -17,8 +17,8 @@ def nearest(
 ) -> tuple[Ints, Floats]:
     """The k rows of `matrix` with the largest cosine to `query`, descending, ties to the earlier row.
 
-    matrix: float16 [n, d], unit rows; bits: uint64 [n, ceil(d / 64)], its signs; query: float32 [d], unit length. Rows are
-    ranked by how many signs they share with the query, then the best of them by their full vectors.
+    matrix: float16 [n, d], unit rows; bits: uint64 [n, ceil(d / 64)], its signs; query: float32 [d], unit length.
+    Rows are ranked by how many signs they share with the query, then the best of them by their full vectors.
     """
     n = len(matrix)
     keep = max(LEAST, KEEP * k)

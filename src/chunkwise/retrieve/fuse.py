@@ -12,7 +12,8 @@ from chunkwise.units import Floats, Ints
 def scaled(scores: Floats) -> Floats:
     """Each row of `scores` [r, n] divided by its largest value, so that rankings of any scale can be added."""
     peak = scores.max(axis=1, keepdims=True, initial=0)
-    return scores / np.where(peak > 0, peak, 1)
+    share: Floats = np.divide(scores, np.where(peak > 0, peak, 1), dtype=np.float32)
+    return share
 
 
 def best(scores: Floats, k: int) -> Ints:

@@ -105,7 +105,7 @@ def running_sum(
     float32 does not count exactly.
     """
     exact = np.float32 if values.sum(dtype=np.int64) < 2**24 else np.float64
-    sums = np.zeros(n + 2 * reach + 1, dtype=exact)
+    sums: npt.NDArray[np.floating] = np.zeros(n + 2 * reach + 1, dtype=exact)
     sums[at + (reach + 1)] = values
     np.cumsum(sums, out=sums)
     return sums

@@ -78,7 +78,7 @@ def dense(judges: int = 64) -> Retriever:
         chosen, cosines = corpus.nearest(query, k)
         if corpus.judge is not None and corpus.judge is not corpus.scan:
             chosen = chosen[:judges]
-            cosines = corpus.judged(chosen) @ corpus.query_vector(corpus.judge, query)
+            cosines = np.matmul(corpus.judged(chosen), corpus.query_vector(corpus.judge, query))
         return _candidates(corpus, chosen, cosines, k)
 
     return retrieve
@@ -120,7 +120,9 @@ def _judged(corpus: Corpus, query: str, chunks: Ints) -> Floats:
     window[1:] += np.where(close, vectors[:-1], 0)
     window[:-1] += np.where(close, vectors[1:], 0)
     window /= np.maximum(np.linalg.norm(window, axis=1, keepdims=True), 1e-9)
-    return scaled(np.stack([vectors, window]) @ corpus.query_vector(corpus.judge, query)).sum(axis=0)
+    cosines = np.matmul(np.stack([vectors, window]), corpus.query_vector(corpus.judge, query))
+    total: Floats = scaled(cosines).sum(axis=0)
+    return total
 
 
 def _candidates(corpus: Corpus, chosen: Ints, scores: Floats, k: int, aspects: Floats | None = None) -> Candidates:

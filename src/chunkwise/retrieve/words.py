@@ -111,7 +111,7 @@ class Words:
                 return list(_pairs(word))
         word = word.replace("’", "'").removesuffix("'s").removesuffix("'S")
         parts = [word]
-        if len(word) > 3 and not (word.islower() or word.istitle()) or "_" in word or not word.isalpha():
+        if (len(word) > 3 and not (word.islower() or word.istitle())) or "_" in word or not word.isalpha():
             found = [part for part in _part.findall(word) if part != word]
             parts += found if len(found) > 1 or "_" in word else []
         folded = (part.strip("_").casefold() for part in parts)
@@ -148,7 +148,7 @@ _english = frozenset(
     them their theirs we us our ours you your yours i me my mine is are was were be been being am do does did doing
     done has have had having can could may might must shall should will would of in on at by for from with to into onto
     as about over under between among through during without within upon who whom whose which what when where why how
-    not no""".split()
+    not no""".split()  # noqa: SIM905  # a list literal would be a line a word
 )
 
 

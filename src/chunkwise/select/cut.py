@@ -8,7 +8,7 @@ from chunkwise.units import Floats
 
 
 def nucleus(scores: Floats, mass: float) -> int:
-    """How many of the leading `scores` [n], descending and none negative, hold `mass` of their sum; at least one of any."""
+    """How many of the leading `scores` [n], descending, none negative, hold `mass` of their sum; one at the least."""
     total = float(scores.sum(dtype=np.float64))
     if not len(scores) or total <= 0:
         return min(1, len(scores))

@@ -26,6 +26,7 @@ class Relevance:
         self._scores = candidates.scores
 
     def __call__(self) -> Floats:
+        """The scores, whatever is in."""
         return self._scores
 
     def take(self, index: int) -> None:
@@ -54,8 +55,11 @@ class Coverage:
         self._scale, self._floor = scale, floor
 
     def __call__(self) -> Floats:
+        """Each candidate's gain per token: its aspects at their present slopes, and what no aspect explains."""
         slope = self._floor + (1 - self._floor) * np.exp(-self._mass / (self._scale * self._strength))
-        return self._aspects @ slope.astype(np.float32) + self._rest
+        gains: Floats = self._aspects @ slope.astype(np.float32) + self._rest
+        return gains
 
     def take(self, index: int) -> None:
+        """Add a candidate's tokens of evidence to every aspect."""
         self._mass += self._costs[index] * self._aspects[index]

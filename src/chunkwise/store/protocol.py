@@ -71,7 +71,9 @@ class Snapshot:
 class Store(Protocol):
     """A knowledge base. Every write is whole or absent, whatever happens to the process."""
 
-    settings: Mapping[str, str]
+    @property
+    def settings(self) -> Mapping[str, str]:
+        """What the knowledge base was made with."""
 
     def writing(self) -> AbstractContextManager[None]:
         """Hold the store for one writer; others wait or are told who holds it."""
