@@ -18,7 +18,7 @@ WIDTHS = (0, 1, 3, 6)
     seed="Chunkwise's own: evidence at several scales",
     claim="finds evidence that a fixed window misses, because a chunk's surroundings speak for it at every width",
 )
-def multiscale(judges: int = 64, lean: float = 0.5, weight: float = 0.5, whole: float = 2.5) -> Retriever:
+def multiscale(judges: int = 96, lean: float = 0.5, weight: float = 0.5, whole: float = 2.5) -> Retriever:
     """Small chunks scored by what their surroundings say at several widths; contextual vectors judge the best.
 
     judges: how many readings (chunks, or whole short documents) get a contextual vector; lean: weight of each width's
@@ -40,11 +40,12 @@ def multiscale(judges: int = 64, lean: float = 0.5, weight: float = 0.5, whole: 
             chosen = first_come(interleaved(best(scores, k), best(short, k)), best(leaning, k))
         if corpus.judge is not None and len(chosen):
             judged = corpus.readings(chosen, judges)
-            cosines = _judged(corpus, query, judged) * np.where(corpus.read_whole[judged], whole, weight)
+            cosines = _judged(corpus, query, judged)
             chosen = np.union1d(chosen, judged)
             added = np.full(len(chosen), cosines.min(), dtype=np.float32)  # the rest: what the least of the judged got
             added[np.searchsorted(chosen, judged)] = cosines
-            scores[chosen] += added
+            # From the mean, so that no kind of reading gains by its weight alone.
+            scores[chosen] += (added - cosines.mean()) * np.where(corpus.read_whole[chosen], whole, weight)
         scores = scores[chosen]
         parts = lexical.parts(terms, weights, chosen) / _peaks(scales)[:, None, None]
         return _candidates(corpus, chosen, scores, k, parts.sum(axis=0))

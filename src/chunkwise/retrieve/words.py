@@ -148,7 +148,7 @@ _english = frozenset(
     them their theirs we us our ours you your yours i me my mine is are was were be been being am do does did doing
     done has have had having can could may might must shall should will would of in on at by for from with to into onto
     as about over under between among through during without within upon who whom whose which what when where why how
-    not no""".split()  # noqa: SIM905  # a list literal would be a line a word
+    not no another other any some each every all both such""".split()  # noqa: SIM905  # a list literal would be a line a word
 )
 
 
