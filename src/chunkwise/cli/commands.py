@@ -160,7 +160,8 @@ def ask(
     model = _model(llm)
     with _open(kb) as opened:
         packed = _packed(opened, question, budget, retriever, selector)
-        answer = answered(packed, question, model, None if as_json else lambda piece: show.out(piece, end=""))
+        told = None if as_json else lambda piece: show.out(piece, end="")
+        answer = answered(packed, question, model, told, analyse=opened.analyse)
     if as_json:
         show.out_json({**packed.json(), **answer.json()})
         return
