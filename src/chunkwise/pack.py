@@ -112,15 +112,17 @@ def pack(
     candidates = retrieve(corpus, query, CANDIDATES)
     clock.lap("retrieve")
     room = budget.tokens
+    made: dict[tuple[int, int], Passage] = {}
     while True:
         selection = select(candidates, Budget(room))
-        passages = _passages(corpus, candidates, selection, tokenizer)
+        passages = _passages(corpus, candidates, selection, tokenizer, made)
         tokens = tokenizer.count(context(passages)) if labels else sum(passage.tokens for passage in passages)
         if tokens <= budget.tokens:
             break
         # Labels, and edges that tokenise anew, cost what no chunk's own count shows: buy less in proportion. Taking
-        # off all that is over would throw out the labels of what goes as well as what stands under them.
-        room = min(room - 1, room * budget.tokens // tokens)
+        # off all that is over would throw out the labels of what goes as well as what stands under them. A little less
+        # than in proportion, since fewer tokens in as many places carry more labels each.
+        room = min(room - 1, int(0.98 * room * budget.tokens / tokens))
     clock.lap("select")
     text = context(passages)
     considered = _considered(corpus, candidates, selection)
@@ -128,15 +130,24 @@ def pack(
     return Pack(query, budget, text, tuple(passages), tokens, Trace(considered, clock.laps))
 
 
-def _passages(corpus: Corpus, candidates: Candidates, selection: Selection, tokenizer: Tokenizer) -> list[Passage]:
-    """The selected chunks in the order they stand, neighbours of one document joined."""
+def _passages(
+    corpus: Corpus,
+    candidates: Candidates,
+    selection: Selection,
+    tokenizer: Tokenizer,
+    made: dict[tuple[int, int], Passage],
+) -> list[Passage]:
+    """The selected chunks in the order they stand, neighbours of one document joined; `made` holds earlier ones."""
     chosen = candidates.ids[selection.indices]
     breaks = np.flatnonzero(~corpus.neighbours(chosen)) + 1
-    return [
-        _passage(corpus, run, float(candidates.scores[indices].max()), tokenizer)
-        for run, indices in zip(np.split(chosen, breaks), np.split(selection.indices, breaks), strict=True)
-        if len(run)
-    ]
+    passages = []
+    for run, indices in zip(np.split(chosen, breaks), np.split(selection.indices, breaks), strict=True):
+        if len(run):
+            key = (int(run[0]), int(run[-1]))
+            if key not in made:
+                made[key] = _passage(corpus, run, float(candidates.scores[indices].max()), tokenizer)
+            passages.append(made[key])
+    return passages
 
 
 def _passage(corpus: Corpus, run: Ints, score: float, tokenizer: Tokenizer) -> Passage:

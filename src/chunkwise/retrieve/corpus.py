@@ -42,6 +42,7 @@ class Corpus:
         self._lexical: dict[tuple[int, ...], Lexical] = {}
         self._documents: OrderedDict[int, Document] = OrderedDict()
         self._judged: dict[bytes, Floats] = {}
+        self._sizes: dict[tuple[int, ...], Ints] = {}
         self._queries: dict[tuple[str, str], Floats] = {}
 
     def __len__(self) -> int:
@@ -77,13 +78,28 @@ class Corpus:
             return None
         apart = signs_apart(bits, self.query_vector(self.scan, query))
         dimensions = matrix.shape[1]
-        cosines = np.cos(np.pi * np.arange(dimensions + 1) / dimensions)[apart]
-        place, n, reach = self.snapshot.postings.place, len(self.snapshot.postings.lengths), max(widths)
-        values = np.zeros((2, n + 2 * reach + 1))
-        values[:, place + reach + 1] = cosines, np.ones(len(cosines))
-        sums = np.cumsum(values, axis=1)
-        windows = [sums[:, place + reach + width + 1] - sums[:, place + reach - width] for width in widths]
-        return np.stack([total / count for total, count in windows]).astype(np.float32)
+        cosine = np.cos(np.pi * np.arange(dimensions + 1) / dimensions).astype(np.float32)
+        postings = self.snapshot.postings
+        n, reach = len(postings.lengths), max(widths)
+        total = np.zeros(n + 2 * reach + 1)
+        total[postings.place + (reach + 1)] = cosine[apart]
+        np.cumsum(total, out=total)
+        leanings = np.empty((len(widths), len(self)), dtype=np.float32)
+        for row, width, size in zip(leanings, widths, self._window_sizes(tuple(widths)), strict=True):
+            sums = total[reach + width + 1 :][:n] - total[reach - width :][:n]
+            np.divide(sums[postings.place], size, out=row)
+        return leanings
+
+    def _window_sizes(self, widths: tuple[int, ...]) -> Ints:
+        """How many chunks each chunk's window holds at each width; int64 [widths, chunks]."""
+        if widths not in self._sizes:
+            documents = self.snapshot.document
+            first = np.searchsorted(documents, documents)
+            last = np.searchsorted(documents, documents, side="right")
+            at = np.arange(len(self))
+            reach = [np.minimum(at + width + 1, last) - np.maximum(at - width, first) for width in widths]
+            self._sizes[widths] = np.stack(reach)
+        return self._sizes[widths]
 
     def scanned(self, chunks: Ints) -> Floats | None:
         """The vectors of chunks in the scanned space; float32 [n, d]."""

@@ -33,18 +33,18 @@ def greedy(
     costs = candidates.costs
     alive = np.ones(len(candidates), dtype=bool)
     while True:
-        dear = alive & (costs > left)
-        for index, cost in zip(np.flatnonzero(dear).tolist(), costs[dear].tolist(), strict=True):
+        dear = np.flatnonzero(alive & (costs > left))
+        for index, cost in zip(dear.tolist(), costs[dear].tolist(), strict=True):
             reasons[index] = f"costs {cost} of the {left} tokens left"
-        alive &= ~dear
+        alive[dear] = False
         if not alive.any():
             break
         now = gain()
         gains[alive] = now[alive]
-        rest = np.flatnonzero(alive)
-        for best in rest[np.argsort(-now[rest], kind="stable")].tolist():
-            reasons[best] = refuse(best, taken) if now[best] > 0 else "adds nothing to what is in"
+        while alive.any():
+            best = int(np.argmax(np.where(alive, now, -np.inf)))
             alive[best] = False
+            reasons[best] = refuse(best, taken) if now[best] > 0 else "adds nothing to what is in"
             if not reasons[best]:
                 taken.append(best)
                 left -= int(costs[best])
