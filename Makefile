@@ -10,7 +10,7 @@ DOCS ?= $(STDLIB)
 ifeq ($(DOCS),$(STDLIB))
 EXCLUDE := test/ tests/ idle_test/ lib2to3/tests/ site-packages/ __pycache__/
 endif
-KB := .chunkwise/$(notdir $(abspath $(DOCS)))
+KB := .kb/$(notdir $(abspath $(DOCS)))
 
 BIN := .venv/bin
 PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check
@@ -50,6 +50,6 @@ test: .venv/installed-dev
 	@touch $@
 
 clean:
-	rm -rf .venv .chunkwise build dist .coverage* .hypothesis .mypy_cache .pytest_cache .ruff_cache .import_linter_cache
+	rm -rf .venv .kb .chunkwise build dist .coverage* .hypothesis .mypy_cache .pytest_cache .ruff_cache .import_linter_cache
 
 export Q
