@@ -40,7 +40,9 @@ class Coverage:
     G'(x) = floor + (1 - floor) * exp(-x / (scale * strength_a)): concave over modular, so monotone and submodular, for
     which the better of greedy by gain per token and the best single candidate is within (1 - 1/e) / 2 of the optimum
     (Leskovec et al., Cost-effective Outbreak Detection in Networks; Lin and Bilmes, A Class of Submodular Functions
-    for Document Summarization). strength_a is the aspect's largest value among the candidates.
+    for Document Summarization). strength_a is the aspect's largest value among the candidates. The search
+    takes greedy's set as it is: where no chunk costs more than a share c of the budget, that alone keeps 1 - exp(c - 1)
+    of the optimum.
     """
 
     def __init__(self, candidates: Candidates, scale: float = 600.0, floor: float = 0.2) -> None:
