@@ -147,9 +147,12 @@ def test_a_file_that_cannot_be_read_is_told_and_the_rest_indexed(cli: CLI, tmp_p
     assert again.json["failed"][0]["path"].endswith("torn.pdf")
 
 
+FILES = 2000
+
+
 def test_an_interrupted_index_is_gone_on_with(tmp_path: Path) -> None:
-    (tmp_path / "docs").mkdir()
-    for number in range(300):
+    (tmp_path / "docs").mkdir()  # of so many files that the signal comes while most are still to be read
+    for number in range(FILES):
         (tmp_path / "docs" / f"{number}.md").write_text(
             f"# {number}\n\n" + f"Sentence number {number} stands here. " * 60
         )
@@ -168,8 +171,8 @@ def test_an_interrupted_index_is_gone_on_with(tmp_path: Path) -> None:
     assert out == ""
     done = program("index", "docs", "--json", cwd=tmp_path)
     assert done.code == 0
-    assert done.json["unchanged"] + done.json["added"] == 300
-    assert program("status", "--json", cwd=tmp_path).json["documents"] == 300
+    assert done.json["unchanged"] + done.json["added"] == FILES
+    assert program("status", "--json", cwd=tmp_path).json["documents"] == FILES
 
 
 def test_another_writer_is_named_and_waited_for(other: Path) -> None:
