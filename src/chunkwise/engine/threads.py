@@ -21,7 +21,7 @@ def spread(work: Callable[[Item], Result], items: Sequence[Item]) -> list[Result
     """
     from concurrent.futures import ThreadPoolExecutor
 
-    from threadpoolctl import ThreadpoolController  # type: ignore[import-untyped]
+    from threadpoolctl import ThreadpoolController
 
     with _one_at_a_time:
         blas = ThreadpoolController().select(user_api="blas")
