@@ -9,9 +9,10 @@ from pathlib import Path
 import pytest
 
 from chunkwise import recipe
-from chunkwise.errors import UnknownRecipe
+from chunkwise.errors import UnknownRecipe, UserError
 from chunkwise.recipe import Recipe, build, find, recipes
 from processes import run
+from supplies import SUPPLIES
 
 ROOT = Path(__file__).parents[1]
 everyone = pytest.mark.parametrize("made", recipes(), ids=lambda made: f"{made.family}-{made.name}")
@@ -27,8 +28,8 @@ def test_it_says_whose_idea_it_is_and_what_it_claims(made: Recipe) -> None:
 @everyone
 def test_its_spec_builds_it_again(made: Recipe) -> None:
     assert find(made.name, made.family) == made
-    assert callable(build(made.name, made.family))
-    assert callable(build(made.spec, made.family))
+    assert callable(build(made.name, made.family, SUPPLIES))
+    assert callable(build(made.spec, made.family, SUPPLIES))
     for alias in made.aliases:
         assert find(alias) == made
 
@@ -115,3 +116,18 @@ def test_a_name_is_given_once() -> None:
 def test_no_recipe_without_seed_and_claim(seed: str, claim: str) -> None:
     with pytest.raises(ValueError, match="needs"):
         recipe.recipe("nameless", family="test", seed=seed, claim=claim)
+
+
+@pytest.mark.usefixtures("scratch")
+def test_a_model_that_a_recipe_names_is_supplied_or_asked_for() -> None:
+    @recipe.recipe("borrowing", family="test", seed="a paper", claim="a claim")
+    def borrowing(size: int = 3, *, embed: object) -> tuple[int, object]:
+        return size, embed
+
+    assert find("borrowing").models == ("embed",)
+    assert find("borrowing").spec == "borrowing:size=3"
+    assert build("borrowing:size=4", supplies={"embed": lambda: "model", "lm": pytest.fail}) == (4, "model")
+    with pytest.raises(UserError, match="needs an embedder"):
+        build("borrowing")
+    with pytest.raises(UnknownRecipe, match="no parameter 'embed'"):
+        build("borrowing:embed=x", supplies={"embed": lambda: "model"})

@@ -47,3 +47,7 @@ class ModelError(ChunkwiseError):
 
 class EndpointError(ChunkwiseError):
     """An LLM or embedding endpoint did not answer as it should."""
+
+
+class FallbackWarning(UserWarning):
+    """A model failed or answered nonsense, and something simpler did its work: what, where, and what did instead."""

@@ -19,6 +19,7 @@ from chunkwise.units import Document
 
 if TYPE_CHECKING:
     from chunkwise.embed import Embedder
+    from chunkwise.models import Supplies
     from chunkwise.pack import Pack
     from chunkwise.read import Skipped
     from chunkwise.retrieve import Corpus, Retriever
@@ -62,8 +63,9 @@ class Index:
     Open one with `Index.open(path)`; use it as a context manager or close it.
     """
 
-    def __init__(self, store: SQLiteStore) -> None:
+    def __init__(self, store: SQLiteStore, supplies: Supplies | None = None) -> None:
         self._store = store
+        self._given = supplies
 
     @classmethod
     def open(
@@ -75,6 +77,7 @@ class Index:
         tokenizer: str | None = None,
         vectors: Vectors | None = None,
         embedder: str | None = None,
+        supplies: Supplies | None = None,
     ) -> Index:
         """The knowledge base at `path`, made there if there is none and `create` says so.
 
@@ -82,6 +85,7 @@ class Index:
         vectors: "lazy" (static vectors now, contextual ones for what becomes a candidate), "eager" (contextual ones
         for everything now), "static" or "none"; embedder: of the contextual vectors ("minilm", a folder, or
         URL#model). They are fixed when the knowledge base is made; asking an existing one for others raises UserError.
+        supplies: what makes the models that the segmenter asks for (`chunkwise.supplies.supplies` of the embedder).
         Raises NoStore where there is nothing, or something else.
         """
         asked = {"segmenter": segmenter, "tokenizer": tokenizer, "vectors": vectors, "embedder": embedder}
@@ -97,11 +101,11 @@ class Index:
                         f"{path} was made with {key} {store.settings[key]!r}, not {value!r};"
                         " index into another directory to have it otherwise"
                     )
-            return cls(store)
+            return cls(store, supplies)
         settings = {**DEFAULTS, **chosen}
-        _check(settings)
+        _check(settings, supplies)
         scan = _scan(settings)
-        return cls(SQLiteStore(path, {**settings, "space": scan.name if scan else ""}))
+        return cls(SQLiteStore(path, {**settings, "space": scan.name if scan else ""}), supplies)
 
     def __enter__(self) -> Index:
         return self
@@ -309,8 +313,7 @@ class Index:
 
     @cached_property
     def _segmenter(self) -> Segmenter:
-        made: Segmenter = recipe.build(self.settings["segmenter"], "segment")
-        return made
+        return _segmenter(self.settings, self._given)
 
     @cached_property
     def _tokenizer(self) -> Tokenizer:
@@ -342,11 +345,18 @@ def _scan(settings: Mapping[str, str]) -> Embedder | None:
     return embedder(settings["embedder"] if settings["vectors"] == "eager" else "static")
 
 
-def _check(settings: Mapping[str, str]) -> None:
+def _segmenter(settings: Mapping[str, str], given: Supplies | None) -> Segmenter:
+    from chunkwise.supplies import supplies
+
+    made: Segmenter = recipe.build(settings["segmenter"], "segment", given or supplies(settings["embedder"]))
+    return made
+
+
+def _check(settings: Mapping[str, str], given: Supplies | None) -> None:
     """Refuse at once what would only fail at the first document."""
     from chunkwise.tokens import tokenizer
 
-    recipe.build(settings["segmenter"], "segment")
+    _segmenter(settings, given)
     tokenizer(settings["tokenizer"])
     if settings["vectors"] not in ("lazy", "eager", "static", "none"):
         raise UserError(f"vectors are lazy, eager, static or none, not {settings['vectors']!r}")

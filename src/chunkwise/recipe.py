@@ -12,7 +12,8 @@ from functools import cache
 from pathlib import Path
 from typing import Any, TypeVar
 
-from chunkwise.errors import UnknownRecipe
+from chunkwise.errors import UnknownRecipe, UserError
+from chunkwise.models import Supplies
 
 Build = TypeVar("Build", bound=Callable[..., Any])
 _registry: dict[str, Recipe] = {}
@@ -42,6 +43,15 @@ class Recipe:
     @property
     def parameters(self) -> dict[str, inspect.Parameter]:
         """The parameters that a spec may set, in order."""
+        return {name: p for name, p in self._signature.items() if p.kind is not p.KEYWORD_ONLY}
+
+    @property
+    def models(self) -> tuple[str, ...]:
+        """The models that it is made of, which who builds it supplies: its keyword-only parameters."""
+        return tuple(name for name, p in self._signature.items() if p.kind is p.KEYWORD_ONLY)
+
+    @property
+    def _signature(self) -> dict[str, inspect.Parameter]:
         return dict(inspect.signature(self.build).parameters)
 
     @property
@@ -100,11 +110,19 @@ def find(name: str, family: str | None = None) -> Recipe:
     raise UnknownRecipe(f"no {where} {name!r}: {hint}")
 
 
-def build(spec: str, family: str | None = None) -> Any:
+_HOW = {
+    "embed": "an embedder",
+    "ask": "a language model: give --llm URL#model, or set OPENAI_BASE_URL",
+    "lm": "a causal language model",
+}
+
+
+def build(spec: str, family: str | None = None, supplies: Supplies | None = None) -> Any:
     """What the recipe makes when built as the spec string says, such as `recursive:size=512,overlap=0`.
 
-    Values are read by the annotation of the parameter they set. Raises UnknownRecipe for a name or parameter that is
-    not there, or a value that does not fit.
+    Values are read by the annotation of the parameter they set; supplies: what makes the models that recipes name.
+    Raises UnknownRecipe for a name or parameter that is not there, or a value that does not fit; UserError when a
+    model is not supplied.
     """
     name, _, settings = spec.partition(":")
     made = find(name.strip(), family)
@@ -115,6 +133,10 @@ def build(spec: str, family: str | None = None) -> Any:
             known = ", ".join(made.parameters) or "none"
             raise UnknownRecipe(f"{made.name} has no parameter {key!r} in {spec!r}; it has {known}")
         chosen[key] = _value(spec, key, value, hints.get(key, str))
+    for model in made.models:
+        if not supplies or model not in supplies:
+            raise UserError(f"{made.name} needs {_HOW.get(model, model)}")
+        chosen[model] = supplies[model]()
     return made.build(**chosen)
 
 

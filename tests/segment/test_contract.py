@@ -14,6 +14,7 @@ from chunkwise.recipe import build, recipes
 from chunkwise.segment import chunks
 from chunkwise.tokens import BUNDLED, tokenizer
 from chunkwise.units import Document, Span, content_id
+from supplies import SUPPLIES
 
 NAMES = [made.name for made in recipes("segment")]
 SIZED = [made.name for made in recipes("segment") if "size" in made.parameters]
@@ -53,7 +54,9 @@ ODD = {
 
 def cut(name: str, text: str, media_type: str = "text/plain", words: str = "o200k_base", **settings: int) -> list[Span]:
     spec = f"{name}:{','.join(f'{key}={value}' for key, value in settings.items())}"
-    return list(build(spec, "segment")(Document.of(text, media_type=media_type), tokenizer(words).offsets(text)))
+    return list(
+        build(spec, "segment", SUPPLIES)(Document.of(text, media_type=media_type), tokenizer(words).offsets(text))
+    )
 
 
 def assert_tiles(text: str, spans: list[Span]) -> None:

@@ -1,0 +1,41 @@
+"""Where the models come from that recipes are made of: each made when a recipe first asks for it, and then kept."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from functools import cache
+from typing import Any
+
+from chunkwise.models import Ask, Supplies
+from chunkwise.prompt import Message
+
+
+def supplies(embedder: str = "minilm", llm: str | None = None) -> Supplies:
+    """What makes `embed` and `ask`.
+
+    embedder: as `chunkwise.embed.embedder` takes it; llm: "URL#model", or None for what OPENAI_BASE_URL names: then
+    `ask` is there only when that is set.
+    """
+    import os
+
+    made: dict[str, Callable[[], Any]] = {"embed": cache(lambda: _embed(embedder))}
+    if llm or os.environ.get("OPENAI_BASE_URL"):
+        made["ask"] = cache(lambda: _ask(llm))
+    return made
+
+
+def _embed(spec: str) -> Any:
+    from chunkwise.embed import embedder
+
+    return embedder(spec)
+
+
+def _ask(spec: str | None) -> Ask:
+    from chunkwise.llm import endpoint
+
+    llm = endpoint(spec)
+
+    def ask(prompt: str) -> str:
+        return llm.complete([Message(role="user", content=prompt)]).text
+
+    return ask
