@@ -8,15 +8,15 @@ import numpy as np
 
 from chunkwise.segment.grapheme import whole
 from chunkwise.segment.prose import sentence_ends
-from chunkwise.segment.structure import Outline
-from chunkwise.units import Ints, Span
+from chunkwise.segment.structure import Outline, outline
+from chunkwise.units import Document, Ints, Span
 
 LONGEST = 400  # characters of a sentence before it is cut at a clause
 TINY = 50  # non-blank characters; less than that is no unit of its own, save where its block ends
 GROUPED = {"code": 240, "table": 100, "text": 0}  # characters up to which statements or rows are taken together
 
 
-def sentences(text: str, outline: Outline) -> list[Span]:
+def sentences(text: str, outlined: Outline) -> list[Span]:
     """Spans that tile `text`, none across the start of a block.
 
     Blanks belong to the sentence before them, indentation to the statement after it. A piece longer than LONGEST is
@@ -25,13 +25,13 @@ def sentences(text: str, outline: Outline) -> list[Span]:
     if not text:
         return []
     ends = sentence_ends(text)
-    ends = ends[_inside(outline.prose, ends)]
-    cuts = np.union1d(np.concatenate((outline.starts, outline.steps, ends)), np.array([0, len(text)]))
+    ends = ends[_inside(outlined.prose, ends)]
+    cuts = np.union1d(np.concatenate((outlined.starts, outlined.steps, ends)), np.array([0, len(text)]))
     cuts = cuts[cuts <= len(text)]
-    walls, steps = set(outline.starts.tolist()), set(outline.steps.tolist())
-    kinds = outline.kinds
-    blocks = (np.searchsorted(outline.starts, cuts[:-1], side="right") - 1).tolist()
-    in_prose = _inside(outline.prose, cuts[1:] - 1, first=True).tolist()
+    walls, steps = set(outlined.starts.tolist()), set(outlined.steps.tolist())
+    kinds = outlined.kinds
+    blocks = (np.searchsorted(outlined.starts, cuts[:-1], side="right") - 1).tolist()
+    in_prose = _inside(outlined.prose, cuts[1:] - 1, first=True).tolist()
     spans: list[Span] = []
     floor = 0  # index of the first span of the block
     bounds = cuts.tolist()
@@ -52,6 +52,12 @@ def sentences(text: str, outline: Outline) -> list[Span]:
             start, weight, loose = left, ink, limit > 0
     _close(text, start, len(text), spans, floor, weight)
     return spans
+
+
+def sentence_bounds(document: Document) -> Ints:
+    """Where the document's sentences begin and the last one ends; int64 [n + 1], [0] for an empty text."""
+    spans = sentences(document.text, outline(document))
+    return np.array([0, *(span.end for span in spans)], dtype=np.int64)
 
 
 def _close(text: str, start: int, end: int, spans: list[Span], floor: int, weight: int) -> None:
