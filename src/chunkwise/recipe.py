@@ -140,6 +140,22 @@ def build(spec: str, family: str | None = None, supplies: Supplies | None = None
     return made.build(**chosen)
 
 
+def specs(text: str) -> tuple[str, ...]:
+    """The specs of a list such as `recursive:size=200,overlap=20,semantic`, in order.
+
+    A piece that sets a parameter, `overlap=20`, belongs to the spec before it. Raises UnknownRecipe when there is none.
+    """
+    found: list[str] = []
+    for piece in filter(None, (part.strip() for part in text.split(","))):
+        if "=" not in piece.partition(":")[0]:
+            found.append(piece)
+        elif found:
+            found[-1] += f"{',' if ':' in found[-1] else ':'}{piece}"
+        else:
+            raise UnknownRecipe(f"{piece!r} in {text!r} sets a parameter of no recipe; write recipe:{piece}")
+    return tuple(found)
+
+
 def _settings(spec: str, settings: str) -> Iterator[tuple[str, str]]:
     for setting in filter(None, (part.strip() for part in settings.split(","))):
         key, equals, value = setting.partition("=")

@@ -1,7 +1,7 @@
 """Documents to chunks: cut at the document's own joints, every span exact to the character.
 
-`outline` finds a document's structure once; a `Segmenter`, built by a recipe of the family "segment", cuts; `chunks`
-makes of its spans what the index stores. tree-sitter loads when code is first cut.
+`outline` finds a document's structure once, `sentence_bounds` its sentences; a `Segmenter`, built by a recipe of the
+family "segment", cuts; `chunks` makes of its spans what the index stores. tree-sitter loads when code is first cut.
 """
 
 from __future__ import annotations
@@ -11,11 +11,12 @@ from typing import TypeAlias
 
 import numpy as np
 
+from chunkwise.segment.sentence import sentence_bounds
 from chunkwise.segment.structure import Outline, outline
 from chunkwise.tokens import TokenOffsets
 from chunkwise.units import Chunk, Document, Span, content_id
 
-__all__ = ["Outline", "Segmenter", "chunks", "outline"]
+__all__ = ["Outline", "Segmenter", "chunks", "outline", "sentence_bounds"]
 
 Segmenter: TypeAlias = Callable[[Document, TokenOffsets], list[Span]]
 

@@ -1,0 +1,85 @@
+"""Sweeps that papers made, as grids for `chunkwise compare --preset`."""
+
+from __future__ import annotations
+
+from chunkwise.evaluate.grid import OURS, Grid
+from chunkwise.recipe import recipe
+
+
+@recipe(
+    "rethinking-chunk-size",
+    family="survey-eval",
+    seed="Rethinking Chunk Size For Long-Document Retrieval: A Multi-Dataset Analysis",
+    claim="small chunks keep more of short answers, large ones more of long answers: the curves cross",
+)
+def rethinking_chunk_size() -> Grid:
+    """Fixed cuts of 64 to 1024 tokens by two embedders, nearest first; recall shown for short and long evidence apart.
+
+    The paper takes the first k chunks whatever they cost; here every size gets the same tokens.
+    """
+    sizes = tuple(f"fixed:size={size}" for size in (64, 128, 256, 512, 1024))
+    return Grid(sizes, ("dense",), embed=("minilm", "static"), budgets=(256, 512, 1024, 2048), apart="evidence")
+
+
+@recipe(
+    "semantic-chunking-worth",
+    family="survey-eval",
+    seed="Is Semantic Chunking Worth the Computational Cost?",
+    claim="where neighbouring sentences speak of one thing, cuts of a fixed size keep as much as cuts by similarity",
+)
+def semantic_chunking_worth() -> Grid:
+    """Fixed cuts beside cuts where the meaning changes, with the seconds that each takes to index.
+
+    The paper also judges generated answers; here it is retrieval of documents, where a set grades them, and of evidence.
+    """
+    return Grid(("fixed:size=200", "recursive:size=200", "sentence", "semantic:size=200"), ("dense", "rrf"))
+
+
+@recipe(
+    "chunk-twice-embed-once",
+    family="survey-eval",
+    seed=(
+        "Chunk Twice, Embed Once: A Systematic Study of Segmentation and Representation Trade-offs in"
+        " Chemistry-Aware Retrieval-Augmented Generation"
+    ),
+    claim="ranks every cut with every embedder, the same each time; small recursive chunks without overlap lead",
+)
+def chunk_twice_embed_once() -> Grid:
+    """Recursive and fixed cuts of several sizes and overlaps by two embedders, nearest first.
+
+    The paper has 25 cuts and 48 embedders, on chemistry; name your own embedders with --embedder.
+    """
+    cuts = [f"{name}:size={size}" for name in ("recursive", "fixed") for size in (50, 100, 200, 400)]
+    cuts += [f"recursive:size={size},overlap={size // 5}" for size in (100, 200, 400)]
+    return Grid(tuple(cuts), ("dense",), embed=("minilm", "static"), budgets=(500, 1000))
+
+
+@recipe(
+    "rag-hyperparameters",
+    family="survey-eval",
+    seed=("Optimizing Retrieval-Augmented Generation: Analysis of Hyperparameter Impact on Performance and Efficiency"),
+    claim="every cell of the grid says what it keeps and what it costs; ranking the candidates anew costs the most time",
+)
+def rag_hyperparameters() -> Grid:
+    """Cut, size, overlap and retriever, `dense` with and without contextual vectors for the nearest.
+
+    Of the paper's settings the vector store is left out, there being one, and the temperature, since nothing is
+    generated.
+    """
+    cuts = ("recursive:size=128", "recursive:size=512", "recursive:size=512,overlap=64", "fixed:size=512")
+    return Grid(cuts, ("bm25", "dense:judges=0", "dense", "rrf"), budgets=(500, 1500), beside=(OURS,))
+
+
+@recipe(
+    "domain-rag-metrics",
+    family="survey-eval",
+    seed=(
+        "Enhancing Domain-Specific Retrieval-Augmented Generation: Synthetic Data Generation and Evaluation using"
+        " Reasoning Models"
+    ),
+    claim="measured on the very tokens of the evidence, small chunks are more precise and large ones recall more",
+)
+def domain_rag_metrics() -> Grid:
+    """Small against large chunks, the five nearest as the paper takes them; recall, precision and IoU."""
+    cuts = tuple(f"recursive:size={size}" for size in (64, 128, 256, 512))
+    return Grid(cuts, ("dense",), ("top-k:k=5",), budgets=(4000,))
