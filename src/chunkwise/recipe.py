@@ -124,6 +124,23 @@ def build(spec: str, family: str | None = None, supplies: Supplies | None = None
     Raises UnknownRecipe for a name or parameter that is not there, or a value that does not fit; UserError when a
     model is not supplied.
     """
+    made, chosen = _read(spec, family)
+    for model in made.models:
+        if not supplies or model not in supplies:
+            raise UserError(f"{made.name} needs {_HOW.get(model, model)}")
+        chosen[model] = supplies[model]()
+    return made.build(**chosen)
+
+
+def check(spec: str, family: str | None = None) -> None:
+    """Raise what `build` would raise for the spec itself: UnknownRecipe, and UserError where it needs no model."""
+    made, chosen = _read(spec, family)
+    if not made.models:
+        made.build(**chosen)
+
+
+def _read(spec: str, family: str | None) -> tuple[Recipe, dict[str, Any]]:
+    """The recipe that a spec names and the parameters that it sets."""
     name, _, settings = spec.partition(":")
     made = find(name.strip(), family)
     hints = typing.get_type_hints(made.build)
@@ -133,11 +150,7 @@ def build(spec: str, family: str | None = None, supplies: Supplies | None = None
             known = ", ".join(made.parameters) or "none"
             raise UnknownRecipe(f"{made.name} has no parameter {key!r} in {spec!r}; it has {known}")
         chosen[key] = _value(spec, key, value, hints.get(key, str))
-    for model in made.models:
-        if not supplies or model not in supplies:
-            raise UserError(f"{made.name} needs {_HOW.get(model, model)}")
-        chosen[model] = supplies[model]()
-    return made.build(**chosen)
+    return made, chosen
 
 
 def specs(text: str) -> tuple[str, ...]:

@@ -1,0 +1,383 @@
+"""The job of comparing: pipelines side by side on the same questions, each at the same budgets of tokens."""
+
+from __future__ import annotations
+
+import contextlib
+import fcntl
+import hashlib
+import json
+import shutil
+import time
+import warnings
+from collections import Counter
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import asdict, dataclass, replace
+from functools import cache, cached_property
+from pathlib import Path
+from statistics import fmean, median
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from chunkwise import __version__, recipe
+from chunkwise.budget import Budget
+from chunkwise.errors import ChunkwiseError, FallbackWarning, UserError
+from chunkwise.evaluate import Dataset, Evidence, Question
+from chunkwise.evaluate.boundaries import boundary_scores, pk, window_diff
+from chunkwise.evaluate.cost import measured
+from chunkwise.evaluate.grid import Grid, Pipeline
+from chunkwise.evaluate.ranking import ndcg, recall_at
+from chunkwise.evaluate.results import Cell, Results
+from chunkwise.evaluate.spans import SpanScores, span_scores
+from chunkwise.index import Index
+from chunkwise.units import Candidates, Document
+
+if TYPE_CHECKING:
+    from chunkwise.models import Supplies
+    from chunkwise.read import Skipped
+    from chunkwise.retrieve import Corpus, Retriever
+
+WORK = ".chunkwise-compare"
+NEAR = 20  # characters that a boundary may be away from the true one
+TIMED = 20  # questions that are asked again, for the time of one
+BUILT = "built.json"  # beside an index that is whole
+
+
+@dataclass(frozen=True, slots=True)
+class Step:
+    """How far a comparison is: questions asked of all there are to ask, and what is being done."""
+
+    done: int
+    of: int
+    doing: str
+
+
+@dataclass(frozen=True, slots=True)
+class Comparison:
+    """What came of it: a cell for every pipeline and budget, pipelines in the order of the grid."""
+
+    dataset: Dataset
+    grid: Grid
+    cells: tuple[Cell, ...]
+
+    @property
+    def questions(self) -> tuple[Question, ...]:
+        """Those with evidence, which recall, precision and IoU of every cell are of, in that order."""
+        return tuple(question for question in self.dataset.questions if question.evidence)
+
+
+def compare(
+    dataset: Dataset,
+    grid: Grid,
+    work: str | Path = WORK,
+    *,
+    tokenizer: str = "o200k_base",
+    eager: bool = False,
+    llm: str | None = None,
+    supplies: Supplies | None = None,
+    progress: Callable[[Step], None] = lambda step: None,
+) -> Comparison:
+    """Every pipeline of the grid on the questions of the set, each at every budget.
+
+    Budgets pay for the passages' own text alone (`labels=False`), so that all readers are given the same. work: the
+    folder that indexes and results are kept in; what is there for the same documents, questions and settings is not
+    measured again. eager: contextual vectors for every chunk when it is indexed. llm: "URL#model" for recipes that ask
+    one; supplies: what makes the models of segment recipes, in place of that and of each pipeline's embedder.
+
+    A pipeline that fails is a cell with an `error`, and is tried anew the next time. Raises UserError for a grid that
+    asks for what there is not, a set without questions, and a folder that another comparison is writing to.
+    """
+    _check(dataset, grid)
+    with _held(Path(work)) as folder:
+        run = _Run(dataset, grid, folder, tokenizer, eager, llm, supplies, progress)
+        return Comparison(dataset, grid, run.cells())
+
+
+def read_folders(
+    paths: Sequence[str | Path], exclude: Sequence[str] = ()
+) -> tuple[tuple[Document, ...], list[Skipped], list[Skipped]]:
+    """The documents at and below some paths, the files that are passed over, and those that could not be read."""
+    from chunkwise.errors import ReadError
+    from chunkwise.read import Skipped, read, walk
+
+    documents, skipped, failed = list[Document](), list[Skipped](), list[Skipped]()
+    for found in walk([Path(path) for path in paths], exclude=[f"{WORK}/", *exclude]):
+        if isinstance(found, Skipped):
+            skipped.append(found)
+            continue
+        try:
+            documents.append(read(found))
+        except ReadError as error:
+            failed.append(Skipped(found, str(error)))
+    return tuple(documents), skipped, failed
+
+
+def limited(dataset: Dataset, limit: int, seed: int = 0) -> Dataset:
+    """The set with at most `limit` of its questions, drawn at random and left in order."""
+    if limit < 1:
+        raise UserError(f"a limit of {limit} leaves no question; give 1 or more")
+    if len(dataset.questions) <= limit:
+        return dataset
+    drawn = np.sort(np.random.default_rng(seed).permutation(len(dataset.questions))[:limit]).tolist()
+    return replace(dataset, questions=tuple(dataset.questions[at] for at in drawn))
+
+
+def _check(dataset: Dataset, grid: Grid) -> None:
+    """Refuse at once what would only fail half-way."""
+    if not grid.budgets:
+        raise UserError("no budget to compare at; give one or more, such as 250,500,1000")
+    for budget in grid.budgets:
+        if Budget.of(budget).tokens < 1:
+            raise UserError("a budget of 0 tokens buys nothing to compare; give 1 or more")
+    if not grid.pipelines:
+        raise UserError("nothing to compare; name recipes, such as recursive:size=200,sentence")
+    for pipeline in grid.pipelines:
+        for family in ("segment", "retrieve", "select"):
+            recipe.check(getattr(pipeline, family), family)
+    if not any(question.evidence or question.relevant for question in dataset.questions):
+        raise UserError(f"{dataset.name}: no question with evidence or graded documents, so nothing can be scored")
+
+
+@contextlib.contextmanager
+def _held(work: Path) -> Iterator[Path]:
+    """The folder for one comparison at a time, told apart from what is to be indexed."""
+    work.mkdir(parents=True, exist_ok=True)
+    if not (work / ".gitignore").exists():
+        (work / ".gitignore").write_text("*\n")
+    with (work / "lock").open("w") as lock:
+        try:
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            raise UserError(f"another comparison is writing to {work}; wait for it, or give --work a folder") from None
+        yield work
+
+
+class _Once:
+    """A retriever that keeps what it found for the latest question, so that one search serves every budget."""
+
+    def __init__(self, retrieve: Retriever) -> None:
+        self._retrieve = retrieve
+        self._asked = ""
+        self.found: Candidates | None = None
+
+    def __call__(self, corpus: Corpus, query: str, k: int) -> Candidates:
+        if self.found is None or query != self._asked:
+            self.found, self._asked = self._retrieve(corpus, query, k), query
+        return self.found
+
+
+@dataclass(frozen=True, slots=True)
+class _Built:
+    """What the making of an index cost, and what it holds."""
+
+    seconds: float
+    memory_mb: float
+    warnings: tuple[str, ...]
+
+
+class _Run:
+    def __init__(
+        self,
+        dataset: Dataset,
+        grid: Grid,
+        work: Path,
+        tokenizer: str,
+        eager: bool,
+        llm: str | None,
+        supplies: Supplies | None,
+        progress: Callable[[Step], None],
+    ) -> None:
+        self.dataset, self.grid, self.work = dataset, grid, work
+        self.tokenizer, self.eager, self.llm, self.given = tokenizer, eager, llm, supplies
+        self.questions = [one for one in dataset.questions if one.text.strip() and (one.evidence or one.relevant)]
+        self.results = Results(work / "results.jsonl")
+        self.progress, self.done = progress, 0
+        self.broken: dict[str, str] = {}  # indexes that could not be made, and why
+        self.supplies = cache(self._supplies)
+
+    def cells(self) -> tuple[Cell, ...]:
+        found: list[Cell] = []
+        for pipeline in self.grid.pipelines:
+            known = {budget: self.results.get(self._key(pipeline, budget)) for budget in self.grid.budgets}
+            missing = [budget for budget, cell in known.items() if cell is None]
+            if missing:
+                try:
+                    made = self._measured(pipeline, missing)
+                except Exception as error:
+                    made = [Cell(pipeline, budget, error=_said(error)) for budget in missing]
+                else:
+                    for cell in made:
+                        self.results.add(self._key(pipeline, cell.budget), cell)
+                known.update((cell.budget, cell) for cell in made)
+            self.done = self._total(pipeline)
+            self._tell(pipeline.name)
+            found += [cell for cell in known.values() if cell is not None]
+        return tuple(found)
+
+    def _measured(self, pipeline: Pipeline, budgets: Sequence[int]) -> list[Cell]:
+        """The cells of one pipeline: every question is searched for once, and packed at each of the budgets."""
+        built = self._built(pipeline)
+        retriever = recipe.build(pipeline.retrieve, "retrieve")
+        selector = recipe.build(pipeline.select, "select")
+        scores: dict[int, list[SpanScores]] = {budget: [] for budget in budgets}
+        tokens: dict[int, list[int]] = {budget: [] for budget in budgets}
+        ranked: list[dict[str, float]] = []
+        with self._opened(pipeline) as index, measured() as cost:
+            for question in self.questions:
+                once = _Once(retriever)
+                for budget in budgets:
+                    pack = index.pack(question.text, budget, retriever=once, selector=selector, labels=False)
+                    tokens[budget].append(pack.tokens)
+                    if question.evidence:
+                        got = [Evidence(passage.source, passage.span) for passage in pack.passages]
+                        scores[budget].append(span_scores(got, question))
+                if question.relevant and once.found is not None:
+                    ranked.append(_ranking(index.corpus(), once.found, question))
+                self.done += 1
+                self._tell(pipeline.name)
+            sample = self.questions[:: max(1, len(self.questions) // TIMED)]
+            question_ms = 1000 * median(_timed(index, one.text, max(budgets), retriever, selector) for one in sample)
+            snapshot = index.corpus().snapshot
+            boundaries = _boundaries(index.corpus(), self.dataset)
+        return [
+            Cell(
+                pipeline,
+                budget,
+                *(tuple(round(value, 6) for value in column) for column in _columns(scores[budget])),
+                tokens=round(fmean(tokens[budget]), 1),
+                ranking=_means(ranked),
+                boundaries=boundaries,
+                chunks=len(snapshot),
+                chunk_tokens=round(float(snapshot.tokens.mean()), 1) if len(snapshot) else 0.0,
+                index_seconds=built.seconds,
+                question_ms=round(question_ms, 2),
+                asked_seconds=round(cost.seconds, 3),
+                memory_mb=max(built.memory_mb, round(cost.peak_bytes / 1e6, 1)),
+                warnings=built.warnings,
+            )
+            for budget in budgets
+        ]
+
+    # Indexes, one for each cut and embedder
+
+    def _built(self, pipeline: Pipeline) -> _Built:
+        """Make the pipeline's index, unless it is there; one that was left unfinished is made anew."""
+        home = self._home(pipeline)
+        if home.name in self.broken:
+            raise _Broken(self.broken[home.name])
+        with contextlib.suppress(OSError, ValueError, TypeError):
+            kept = json.loads((home / BUILT).read_text(encoding="utf-8"))
+            return _Built(kept["seconds"], kept["memory_mb"], tuple(kept["warnings"]))
+        shutil.rmtree(home, ignore_errors=True)
+        self._tell(f"cutting with {pipeline.segment}")
+        try:
+            with warnings.catch_warnings(record=True) as heard, measured() as cost:
+                warnings.simplefilter("always", FallbackWarning)
+                with self._opened(pipeline) as index:
+                    index.add_documents(self.dataset.documents)
+        except Exception as error:
+            self.broken[home.name] = _said(error)
+            raise
+        fallen = Counter(str(one.message) for one in heard if issubclass(one.category, FallbackWarning))
+        told = tuple(f"{count} x {said}" if count > 1 else said for said, count in fallen.most_common(3))
+        built = _Built(round(cost.seconds, 3), round(cost.peak_bytes / 1e6, 1), told)
+        (home / BUILT).write_text(json.dumps(asdict(built)), encoding="utf-8")
+        return built
+
+    @contextlib.contextmanager
+    def _opened(self, pipeline: Pipeline) -> Iterator[Index]:
+        home = self._home(pipeline)
+        with Index.open(home, supplies=self.supplies(pipeline.embed), **self._settings(pipeline)) as index:
+            yield index
+
+    def _settings(self, pipeline: Pipeline) -> dict[str, Any]:
+        embed = pipeline.embed
+        vectors = embed if embed in ("none", "static") else "eager" if self.eager else "lazy"
+        embedder = "minilm" if embed in ("none", "static") else embed
+        return {
+            "segmenter": pipeline.segment, "tokenizer": self.tokenizer, "vectors": vectors, "embedder": embedder
+        }  # fmt: skip
+
+    def _home(self, pipeline: Pipeline) -> Path:
+        return self.work / _hash(self._settings(pipeline), self._documents, self._asks(pipeline))
+
+    def _supplies(self, embed: str) -> Supplies:
+        from chunkwise.supplies import supplies
+
+        return self.given or supplies("minilm" if embed == "none" else embed, self.llm)
+
+    def _asks(self, pipeline: Pipeline) -> str:
+        """The language model, where the cut is made by one."""
+        models = recipe.find(pipeline.segment.partition(":")[0].strip(), "segment").models
+        return str(self.llm) if "ask" in models else ""
+
+    # What determines a cell
+
+    def _key(self, pipeline: Pipeline, budget: int) -> str:
+        return _hash(self._home(pipeline).name, asdict(pipeline), budget, self._asked)
+
+    @cached_property
+    def _documents(self) -> str:
+        return _hash(__version__, [(document.source, document.id) for document in self.dataset.documents])
+
+    @cached_property
+    def _asked(self) -> str:
+        boundaries = {source: list(cuts) for source, cuts in self.dataset.boundaries.items()}
+        return _hash([asdict(question) for question in self.questions], boundaries)
+
+    # Progress
+
+    def _total(self, last: Pipeline | None = None) -> int:
+        pipelines = self.grid.pipelines
+        return len(self.questions) * (len(pipelines) if last is None else pipelines.index(last) + 1)
+
+    def _tell(self, doing: str) -> None:
+        self.progress(Step(self.done, self._total(), doing))
+
+
+class _Broken(ChunkwiseError):
+    """An index that could not be made, met again by another retriever."""
+
+
+def _timed(index: Index, question: str, budget: int, retriever: Any, selector: Any) -> float:
+    began = time.perf_counter()
+    index.pack(question, budget, retriever=retriever, selector=selector, labels=False)
+    return time.perf_counter() - began
+
+
+def _ranking(corpus: Corpus, found: Candidates, question: Question) -> dict[str, float]:
+    """How well the documents rank by their best chunk."""
+    numbers = dict.fromkeys(corpus.snapshot.document[found.ids].tolist())
+    ranked = [corpus.snapshot.sources[number] for number in numbers]
+    return {"ndcg@10": ndcg(ranked, question.relevant, 10), "recall@10": recall_at(ranked, question.relevant, 10)}
+
+
+def _boundaries(corpus: Corpus, dataset: Dataset) -> dict[str, float]:
+    """How well the cut meets the true boundaries; means over the documents that have them."""
+    snapshot = corpus.snapshot
+    numbers = {source: number for number, source in enumerate(snapshot.sources)}
+    rows = []
+    for document in dataset.documents:
+        if document.source in dataset.boundaries and document.source in numbers:
+            gold, length = dataset.boundaries[document.source], len(document.text)
+            found = snapshot.start[snapshot.document == numbers[document.source]].tolist()
+            f1 = boundary_scores(found, gold, length, NEAR).f1
+            rows.append({"f1": f1, "pk": pk(found, gold, length), "window_diff": window_diff(found, gold, length)})
+    return _means(rows)
+
+
+def _means(rows: Sequence[Mapping[str, float]]) -> dict[str, float]:
+    return {name: round(fmean(row[name] for row in rows), 4) for name in rows[0]} if rows else {}
+
+
+def _columns(scores: Sequence[SpanScores]) -> list[tuple[float, ...]]:
+    return [tuple(column) for column in zip(*scores, strict=True)] or [(), (), ()]
+
+
+def _said(error: Exception) -> str:
+    return str(error) if isinstance(error, ChunkwiseError) else f"{type(error).__name__}: {error}"
+
+
+def _hash(*parts: Any) -> str:
+    text = json.dumps(parts, sort_keys=True, default=str)
+    return hashlib.blake2b(text.encode("utf-8", "backslashreplace"), digest_size=12).hexdigest()
