@@ -5,31 +5,33 @@ from __future__ import annotations
 import threading
 import time
 from types import TracebackType
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Self
 
 from chunkwise.cli.show import is_terminal, note
 
 if TYPE_CHECKING:
     from rich.progress import Progress as Bar
 
+    from chunkwise.compare import Step
     from chunkwise.index import Progress
 
 PATIENCE = 1.0  # seconds before there is anything to see
 
 
-class IndexBar:
-    """Files, chunks per second and time left, on stderr once a run takes over a second; quiet when that is piped."""
+class _Bar:
+    """A bar on stderr once a run takes over a second; quiet when that is piped."""
+
+    first = ""  # what is said before anything is known
 
     def __init__(self) -> None:
         self._bar: Bar | None = None
-        self._at: Progress | None = None
         self._began = time.perf_counter()
         self._lock = threading.Lock()
         self._over = False
         self._timer = threading.Timer(PATIENCE, self._start)
         self._timer.daemon = True
 
-    def __enter__(self) -> IndexBar:
+    def __enter__(self) -> Self:
         if is_terminal("stderr"):
             self._timer.start()
         return self
@@ -41,15 +43,9 @@ class IndexBar:
             if self._bar is not None:
                 self._bar.stop()
 
-    def update(self, progress: Progress) -> None:
-        """Note how far the run is."""
-        self._at = progress
+    def _changed(self) -> None:
         if self._bar is not None:
             self._show(self._bar)
-
-    def wait(self, who: str) -> None:
-        """Say who is being waited for."""
-        note(f"waiting for {who}, which is writing to this knowledge base")
 
     def _start(self) -> None:
         from rich.console import Console
@@ -59,19 +55,38 @@ class IndexBar:
             if self._over:
                 return
             bar = Progress(
-                TextColumn("{task.description}"),
+                TextColumn("{task.description}", markup=False),
                 BarColumn(bar_width=None),
-                TextColumn("{task.fields[files]}"),
+                TextColumn("{task.fields[count]}"),
                 TextColumn("[dim]{task.fields[rate]}"),
                 TimeRemainingColumn(compact=True),
                 console=Console(stderr=True),
                 transient=True,
                 expand=True,
             )
-            bar.add_task("looking for files", total=None, files="", rate="")
+            bar.add_task(self.first, total=None, count="", rate="")
             bar.start()
             self._bar = bar
             self._show(bar)
+
+    def _show(self, bar: Bar) -> None:
+        raise NotImplementedError
+
+
+class IndexBar(_Bar):
+    """Files, chunks per second and time left."""
+
+    first = "looking for files"
+    _at: Progress | None = None
+
+    def update(self, progress: Progress) -> None:
+        """Note how far the run is."""
+        self._at = progress
+        self._changed()
+
+    def wait(self, who: str) -> None:
+        """Say who is being waited for."""
+        note(f"waiting for {who}, which is writing to this knowledge base")
 
     def _show(self, bar: Bar) -> None:
         if (at := self._at) is None:
@@ -82,6 +97,23 @@ class IndexBar:
             description="indexing" if at.files < at.of else "finishing",
             completed=at.files,
             total=at.of,
-            files=f"{at.files:,} of {at.of:,} files",
+            count=f"{at.files:,} of {at.of:,} files",
             rate=f"{rate:,.0f} chunks/s",
         )
+
+
+class CompareBar(_Bar):
+    """Questions asked of every pipeline, and which one it is."""
+
+    first = "reading documents"
+    _at: Step | None = None
+
+    def update(self, step: Step) -> None:
+        """Note how far the run is."""
+        self._at = step
+        self._changed()
+
+    def _show(self, bar: Bar) -> None:
+        if (at := self._at) is not None:
+            count = f"{at.done:,} of {at.of:,} questions"
+            bar.update(bar.task_ids[0], description=at.doing, completed=at.done, total=at.of, count=count)

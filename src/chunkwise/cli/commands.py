@@ -14,6 +14,7 @@ from chunkwise import __version__
 if TYPE_CHECKING:
     from chunkwise.index import Index
     from chunkwise.llm import LLM
+    from chunkwise.models import Ask
     from chunkwise.pack import Pack
 
 _began = time.perf_counter()
@@ -197,6 +198,93 @@ def explain(
         show.explained(last, everything)
 
 
+@app.command(
+    epilog="Examples: chunkwise compare ./docs --recipes recursive:size=200,overlap=20,sentence;"
+    " chunkwise compare ./docs --questions mine.jsonl --plot recall.svg --csv recall.csv"
+)
+def compare(
+    paths: Annotated[
+        list[Path] | None,
+        typer.Argument(
+            metavar="[PATH]...",
+            help="Folders and files; without any, those that the nearest knowledge base was made of.",
+            show_default=False,
+        ),
+    ] = None,
+    recipes: Annotated[
+        str | None,
+        typer.Option(metavar="SPECS", help="Cuts, such as fixed,recursive:size=200,overlap=20,sentence."),
+    ] = None,
+    retrievers: Annotated[str | None, typer.Option(metavar="SPECS", help="What searches them: rrf.")] = None,
+    selectors: Annotated[str | None, typer.Option(metavar="SPECS", help="What fills the budget: coverage.")] = None,
+    embedder: Annotated[
+        str | None, typer.Option(metavar="LIST", help="minilm, static, none, a folder, URL#model; several by commas.")
+    ] = None,
+    budgets: Annotated[str | None, typer.Option(metavar="LIST", help="Tokens for the reader: 250,500,1000.")] = None,
+    preset: Annotated[
+        str | None,
+        typer.Option(metavar="NAME", help="A paper's sweep, of `chunkwise recipes survey-eval`; the above change it."),
+    ] = None,
+    questions: Annotated[
+        Path | None,
+        typer.Option(metavar="FILE", help="Your questions with quoted evidence, JSONL; else they are made."),
+    ] = None,
+    known: Annotated[str | None, typer.Option("--set", metavar="NAME", help="A known set, in place of PATH.")] = None,
+    data: Annotated[Path | None, typer.Option(metavar="DIR", help="Folder that holds the known sets.")] = None,
+    limit: Annotated[int | None, typer.Option(metavar="N", help="Most questions; 100 where they are made.")] = None,
+    seed: Annotated[int, typer.Option(metavar="N", help="Chooses the questions that are made or drawn.")] = 0,
+    llm: Annotated[
+        str | None, typer.Option(metavar="URL#model", help="Writes the questions, and serves recipes that ask a model.")
+    ] = None,
+    exclude: Annotated[
+        list[str] | None, typer.Option(metavar="PATTERN", help="Leave out what this .gitignore pattern matches.")
+    ] = None,
+    work: Annotated[
+        Path, typer.Option(metavar="DIR", help="Where indexes and results are kept, to go on with.")
+    ] = Path(".chunkwise-compare"),
+    csv: Annotated[Path | None, typer.Option(metavar="FILE", help="Write every cell as a row.")] = None,
+    plot: Annotated[Path | None, typer.Option(metavar="FILE", help="Draw recall against tokens: .svg, .png.")] = None,
+    as_json: Json = False,
+) -> None:
+    """Measure recipes side by side on your own documents: what each keeps, and what it costs.
+
+    Every cut is searched with the same questions and fills the same budgets of tokens. Without questions of yours they
+    are made from the documents. Stopped anywhere, the same command goes on.
+    """
+    from chunkwise import compare as job
+    from chunkwise.cli import compared, show
+    from chunkwise.cli.bar import CompareBar
+
+    chosen = {
+        "segment": recipes, "retrieve": retrievers, "select": selectors, "embed": embedder, "budgets": budgets
+    }  # fmt: skip
+    grid = compared.grid(preset, chosen)
+    drawn = plot is not None and compared.may_draw(plot)
+    try:
+        with CompareBar() as bar:
+            material = (
+                job.of_set(known, data, limit=limit, seed=seed)
+                if known is not None
+                else job.of_folders(
+                    paths or _indexed(), questions, limit=limit, seed=seed, ask=_asked(llm), exclude=exclude or ()
+                )
+            )
+            comparison = job.compare(material.dataset, grid, work, llm=llm, progress=bar.update)
+    except KeyboardInterrupt:
+        show.note("stopped; what was measured is kept: run the same command to go on")
+        raise typer.Exit(130) from None
+    if csv is not None:
+        compared.write_csv(comparison, csv)
+    if plot is not None and drawn and not compared.write_plot(comparison, plot):
+        show.note(f"{plot} was not drawn: there is no recall to draw")
+    if as_json:
+        show.out_json(job.json_report(comparison, material.notes))
+    else:
+        compared.compared(comparison, material)
+    if any(cell.error for cell in comparison.cells):
+        raise typer.Exit(1)
+
+
 @app.command(epilog="Example: chunkwise recipes select")
 def recipes(
     family: Annotated[str | None, typer.Argument(metavar="[FAMILY]", help="segment, retrieve, select, ...")] = None,
@@ -258,6 +346,29 @@ def _open(kb: Path | None) -> Index:
     from chunkwise.index import Index
 
     return Index.open(nearest(kb), create=False)
+
+
+def _indexed() -> list[Path]:
+    """The folders that the nearest knowledge base was made of."""
+    from chunkwise.errors import NoStore, UserError
+
+    try:
+        with _open(None) as opened:
+            roots = [Path(root) for root in opened.roots]
+    except NoStore:
+        roots = []
+    if not roots:
+        raise UserError("nothing to compare on; name a folder: chunkwise compare ./docs")
+    return roots
+
+
+def _asked(llm: str | None) -> Ask | None:
+    """The model that writes questions, where it is named."""
+    if llm is None:
+        return None
+    from chunkwise.supplies import supplies
+
+    return supplies(llm=llm)["ask"]()  # type: ignore[no-any-return]
 
 
 def _packed(opened: Index, question: str, budget: int, retriever: str, selector: str) -> Pack:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from itertools import product
 from typing import Literal
@@ -24,6 +25,11 @@ class Pipeline:
     def name(self) -> str:
         """`recursive:size=200 / rrf / coverage / minilm`."""
         return " / ".join((self.segment, self.retrieve, self.select, self.embed))
+
+    @property
+    def ours(self) -> bool:
+        """Whether this is what chunkwise does when it is told nothing, by whatever embedder."""
+        return (self.segment, self.retrieve, self.select) == (OURS.segment, OURS.retrieve, OURS.select)
 
 
 OURS = Pipeline("sentence", "multiscale", "coverage", "minilm")
@@ -52,3 +58,23 @@ class Grid:
         every = product(self.segment, self.embed, self.retrieve, self.select)
         made = [Pipeline(segment, retrieve, select, embed) for segment, embed, retrieve, select in every]
         return tuple(dict.fromkeys((*made, *self.beside)))
+
+
+def labels(pipelines: Sequence[Pipeline]) -> tuple[tuple[str, ...], str]:
+    """A short name for each pipeline, and what all of them share and therefore none of the names says.
+
+    Our default, among others, is named so; what the others share need not be true of it.
+    """
+    parts = [(one.segment, one.retrieve, one.select, one.embed) for one in pipelines]
+    plain = [part for part, one in zip(parts, pipelines, strict=True) if not one.ours] or parts
+    varies = [len({part[at] for part in plain}) > 1 for at in range(4)]
+    if not any(varies):
+        varies[0] = True
+    shared = " / ".join(word for word, differs in zip(plain[0], varies, strict=True) if not differs)
+    names = tuple(
+        "chunkwise default"
+        if one.ours and len(plain) < len(parts)
+        else " / ".join(word for word, differs in zip(part, varies, strict=True) if differs)
+        for part, one in zip(parts, pipelines, strict=True)
+    )
+    return names, shared

@@ -24,8 +24,8 @@ from chunkwise.units import Document, LineMap, Span
 Item = TypeVar("Item")
 
 CAUTION = (
-    "questions made from the text favour lexical retrieval: they say it in the text's own words, and their evidence is"
-    " one sentence or one definition"
+    "questions made from the text favour lexical retrieval, since they say it in the text's own words, and small"
+    " chunks, since their evidence is one sentence or one definition"
 )
 BLANK = "____"
 WINDOW = 9  # words that a cloze keeps on either side of its blank
@@ -87,8 +87,8 @@ def from_text(documents: Sequence[Document], count: int = 100, seed: int = 0) ->
     numbers; no headings, tables, links, nor what stands in the documents twice. Spread over the documents and, in each,
     over the kinds; the same for the same seed. Sentences without blanks between words (Chinese, Thai) give none.
 
-    Nothing here says a thing in other words, so these questions favour lexical retrieval (`CAUTION`), and a
-    sentence is what chunkwise's own `sentence` cut is made of. They tell cuts apart, not languages or readers.
+    Nothing here says a thing in other words, so these questions favour lexical retrieval (`CAUTION`); and their
+    evidence is one sentence, by the rule that chunkwise's own `sentence` cut goes by, which favours that cut.
     """
     units = [(document, span) for document in documents for span in _sentences(document)]
     told = Counter(_plain(document.text[slice(*span)]) for document, span in units)
@@ -108,10 +108,10 @@ def from_text(documents: Sequence[Document], count: int = 100, seed: int = 0) ->
     asked_for = Counter(one.text for kinds in by_source.values() for made in kinds.values() for one in made)
     queues = []
     for kinds in by_source.values():
-        unique = [[one for one in kinds[kind] if asked_for[one.text] == 1] for kind in sorted(kinds)]
-        for made in unique:
-            dice.shuffle(made)
-        queues.append(list(_in_turn(unique)))
+        piles = [[one for one in kinds[name] if asked_for[one.text] == 1] for name in sorted(kinds)]
+        for pile in piles:
+            dice.shuffle(pile)
+        queues.append(list(_in_turn(piles)))
     dice.shuffle(queues)
     return tuple(question for question, _ in zip(_in_turn(queues), range(count), strict=False))
 

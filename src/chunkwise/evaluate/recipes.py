@@ -61,7 +61,7 @@ def chunk_twice_embed_once() -> Grid:
     claim="every cell of the grid says what it keeps and what it costs; judging the candidates anew keeps more of it",
 )
 def rag_hyperparameters() -> Grid:
-    """Cut, size, overlap, retriever, and whether contextual vectors judge the nearest anew; bm25 and our default beside.
+    """Cut, size, overlap, retriever, and whether contextual vectors judge the nearest anew; bm25 and our own beside.
 
     Of the paper's settings the vector store is left out, there being one, and the temperature, since nothing is
     generated.

@@ -1,4 +1,4 @@
-"""The job of comparing: pipelines side by side on the same questions, each at the same budgets of tokens."""
+"""Every pipeline of a grid on the same questions, each at the same budgets of tokens."""
 
 from __future__ import annotations
 
@@ -15,18 +15,16 @@ from dataclasses import asdict, dataclass, replace
 from functools import cache, cached_property
 from pathlib import Path
 from statistics import fmean, median
-from typing import TYPE_CHECKING, Any
-
-import numpy as np
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from chunkwise import __version__, recipe
 from chunkwise.budget import Budget
 from chunkwise.errors import ChunkwiseError, FallbackWarning, UserError
 from chunkwise.evaluate import Dataset, Evidence, Question
 from chunkwise.evaluate.boundaries import boundary_scores, pk, window_diff
-from chunkwise.evaluate.cost import measured
+from chunkwise.evaluate.cost import Cost, measured
 from chunkwise.evaluate.grid import Grid, Pipeline
-from chunkwise.evaluate.ranking import ndcg, recall_at
+from chunkwise.evaluate.ranking import ndcg, recall_at_k
 from chunkwise.evaluate.results import Cell, Results
 from chunkwise.evaluate.spans import SpanScores, span_scores
 from chunkwise.index import Index
@@ -34,12 +32,13 @@ from chunkwise.units import Candidates, Document
 
 if TYPE_CHECKING:
     from chunkwise.models import Supplies
-    from chunkwise.read import Skipped
     from chunkwise.retrieve import Corpus, Retriever
+    from chunkwise.select.recipes import Selector
 
 WORK = ".chunkwise-compare"
 NEAR = 20  # characters that a boundary may be away from the true one
 TIMED = 20  # questions that are asked again, for the time of one
+WARM = "This is read so that the language of a text is known before the clock starts.\n"
 BUILT = "built.json"  # beside an index that is whole
 
 
@@ -91,35 +90,6 @@ def compare(
     with _held(Path(work)) as folder:
         run = _Run(dataset, grid, folder, tokenizer, eager, llm, supplies, progress)
         return Comparison(dataset, grid, run.cells())
-
-
-def read_folders(
-    paths: Sequence[str | Path], exclude: Sequence[str] = ()
-) -> tuple[tuple[Document, ...], list[Skipped], list[Skipped]]:
-    """The documents at and below some paths, the files that are passed over, and those that could not be read."""
-    from chunkwise.errors import ReadError
-    from chunkwise.read import Skipped, read, walk
-
-    documents, skipped, failed = list[Document](), list[Skipped](), list[Skipped]()
-    for found in walk([Path(path) for path in paths], exclude=[f"{WORK}/", *exclude]):
-        if isinstance(found, Skipped):
-            skipped.append(found)
-            continue
-        try:
-            documents.append(read(found))
-        except ReadError as error:
-            failed.append(Skipped(found, str(error)))
-    return tuple(documents), skipped, failed
-
-
-def limited(dataset: Dataset, limit: int, seed: int = 0) -> Dataset:
-    """The set with at most `limit` of its questions, drawn at random and left in order."""
-    if limit < 1:
-        raise UserError(f"a limit of {limit} leaves no question; give 1 or more")
-    if len(dataset.questions) <= limit:
-        return dataset
-    drawn = np.sort(np.random.default_rng(seed).permutation(len(dataset.questions))[:limit]).tolist()
-    return replace(dataset, questions=tuple(dataset.questions[at] for at in drawn))
 
 
 def _check(dataset: Dataset, grid: Grid) -> None:
@@ -175,6 +145,13 @@ class _Built:
     warnings: tuple[str, ...]
 
 
+class _Given(NamedTuple):
+    """What a reader was given for a question: tokens, and how much of the evidence, where that is known."""
+
+    tokens: int
+    scores: SpanScores | None
+
+
 class _Run:
     def __init__(
         self,
@@ -192,6 +169,7 @@ class _Run:
         self.questions = [one for one in dataset.questions if one.text.strip() and (one.evidence or one.relevant)]
         self.results = Results(work / "results.jsonl")
         self.progress, self.done = progress, 0
+        self.warm: set[str] = set()  # embedders that are loaded
         self.broken: dict[str, str] = {}  # indexes that could not be made, and why
         self.supplies = cache(self._supplies)
 
@@ -215,48 +193,48 @@ class _Run:
         return tuple(found)
 
     def _measured(self, pipeline: Pipeline, budgets: Sequence[int]) -> list[Cell]:
-        """The cells of one pipeline: every question is searched for once, and packed at each of the budgets."""
+        """The cells of one pipeline, each with its costs."""
         built = self._built(pipeline)
-        retriever = recipe.build(pipeline.retrieve, "retrieve")
-        selector = recipe.build(pipeline.select, "select")
-        scores: dict[int, list[SpanScores]] = {budget: [] for budget in budgets}
-        tokens: dict[int, list[int]] = {budget: [] for budget in budgets}
-        ranked: list[dict[str, float]] = []
-        with self._opened(pipeline) as index, measured() as cost:
-            for question in self.questions:
-                once = _Once(retriever)
-                for budget in budgets:
-                    pack = index.pack(question.text, budget, retriever=once, selector=selector, labels=False)
-                    tokens[budget].append(pack.tokens)
-                    if question.evidence:
-                        got = [Evidence(passage.source, passage.span) for passage in pack.passages]
-                        scores[budget].append(span_scores(got, question))
-                if question.relevant and once.found is not None:
-                    ranked.append(_ranking(index.corpus(), once.found, question))
-                self.done += 1
-                self._tell(pipeline.name)
+        retriever: Retriever = recipe.build(pipeline.retrieve, "retrieve")
+        selector: Selector = recipe.build(pipeline.select, "select")
+        with self._opened(pipeline) as index:
+            (given, ranked), cost = measured(lambda: self._asked(index, retriever, selector, budgets, pipeline.name))
             sample = self.questions[:: max(1, len(self.questions) // TIMED)]
             question_ms = 1000 * median(_timed(index, one.text, max(budgets), retriever, selector) for one in sample)
-            snapshot = index.corpus().snapshot
-            boundaries = _boundaries(index.corpus(), self.dataset)
-        return [
-            Cell(
-                pipeline,
-                budget,
-                *(tuple(round(value, 6) for value in column) for column in _columns(scores[budget])),
-                tokens=round(fmean(tokens[budget]), 1),
-                ranking=_means(ranked),
-                boundaries=boundaries,
-                chunks=len(snapshot),
-                chunk_tokens=round(float(snapshot.tokens.mean()), 1) if len(snapshot) else 0.0,
-                index_seconds=built.seconds,
-                question_ms=round(question_ms, 2),
-                asked_seconds=round(cost.seconds, 3),
-                memory_mb=max(built.memory_mb, round(cost.peak_bytes / 1e6, 1)),
-                warnings=built.warnings,
-            )
-            for budget in budgets
-        ]
+            corpus = index.corpus()
+            boundaries, sizes = _boundaries(corpus, self.dataset), corpus.snapshot.tokens
+        made = Cell(
+            pipeline,
+            0,
+            ranking=_means(ranked),
+            boundaries=boundaries,
+            chunks=len(sizes),
+            chunk_tokens=round(float(sizes.mean()), 1) if len(sizes) else 0.0,
+            index_seconds=built.seconds,
+            question_ms=round(question_ms, 2),
+            asked_seconds=round(cost.seconds, 3),
+            memory_mb=max(built.memory_mb, _megabytes(cost)),
+            warnings=built.warnings,
+        )
+        return [replace(made, budget=budget, **_scored(given[budget])) for budget in budgets]
+
+    def _asked(
+        self, index: Index, retriever: Retriever, selector: Selector, budgets: Sequence[int], name: str
+    ) -> tuple[dict[int, list[_Given]], list[dict[str, float]]]:
+        """Every question searched for once and packed at each budget; and how the graded documents rank."""
+        given: dict[int, list[_Given]] = {budget: [] for budget in budgets}
+        ranked: list[dict[str, float]] = []
+        for question in self.questions:
+            once = _Once(retriever)
+            for budget in budgets:
+                pack = index.pack(question.text, budget, retriever=once, selector=selector, labels=False)
+                got = [Evidence(passage.source, passage.span) for passage in pack.passages]
+                given[budget].append(_Given(pack.tokens, span_scores(got, question) if question.evidence else None))
+            if question.relevant and once.found is not None:
+                ranked.append(_ranking(index.corpus(), once.found, question))
+            self.done += 1
+            self._tell(name)
+        return given, ranked
 
     # Indexes, one for each cut and embedder
 
@@ -269,20 +247,39 @@ class _Run:
             kept = json.loads((home / BUILT).read_text(encoding="utf-8"))
             return _Built(kept["seconds"], kept["memory_mb"], tuple(kept["warnings"]))
         shutil.rmtree(home, ignore_errors=True)
+        self._warm(pipeline)
         self._tell(f"cutting with {pipeline.segment}")
         try:
-            with warnings.catch_warnings(record=True) as heard, measured() as cost:
+            with warnings.catch_warnings(record=True) as heard:
                 warnings.simplefilter("always", FallbackWarning)
-                with self._opened(pipeline) as index:
-                    index.add_documents(self.dataset.documents)
+                _, cost = measured(lambda: self._filled(pipeline))
         except Exception as error:
             self.broken[home.name] = _said(error)
             raise
         fallen = Counter(str(one.message) for one in heard if issubclass(one.category, FallbackWarning))
         told = tuple(f"{count} x {said}" if count > 1 else said for said, count in fallen.most_common(3))
-        built = _Built(round(cost.seconds, 3), round(cost.peak_bytes / 1e6, 1), told)
+        built = _Built(round(cost.seconds, 3), _megabytes(cost), told)
         (home / BUILT).write_text(json.dumps(asdict(built)), encoding="utf-8")
         return built
+
+    def _warm(self, pipeline: Pipeline) -> None:
+        """Load what is loaded once, so that no pipeline pays for it because it comes first."""
+        supplies = self.supplies(pipeline.embed)
+        for model in recipe.find(pipeline.segment.partition(":")[0].strip(), "segment").models:
+            if model in supplies:
+                supplies[model]()
+        if pipeline.embed not in self.warm:
+            self.warm.add(pipeline.embed)
+            home = self.work / "warm"
+            shutil.rmtree(home, ignore_errors=True)
+            with Index.open(home, **{**self._settings(pipeline), "segmenter": "sentence"}) as index:
+                index.add_documents([Document.of(WARM, "warm.txt"), Document.of("warm = 1", "warm.py")])
+                index.pack("warm")
+            shutil.rmtree(home, ignore_errors=True)
+
+    def _filled(self, pipeline: Pipeline) -> None:
+        with self._opened(pipeline) as index:
+            index.add_documents(self.dataset.documents)
 
     @contextlib.contextmanager
     def _opened(self, pipeline: Pipeline) -> Iterator[Index]:
@@ -314,14 +311,14 @@ class _Run:
     # What determines a cell
 
     def _key(self, pipeline: Pipeline, budget: int) -> str:
-        return _hash(self._home(pipeline).name, asdict(pipeline), budget, self._asked)
+        return _hash(self._home(pipeline).name, asdict(pipeline), budget, self._posed)
 
     @cached_property
     def _documents(self) -> str:
         return _hash(__version__, [(document.source, document.id) for document in self.dataset.documents])
 
     @cached_property
-    def _asked(self) -> str:
+    def _posed(self) -> str:
         boundaries = {source: list(cuts) for source, cuts in self.dataset.boundaries.items()}
         return _hash([asdict(question) for question in self.questions], boundaries)
 
@@ -339,7 +336,7 @@ class _Broken(ChunkwiseError):
     """An index that could not be made, met again by another retriever."""
 
 
-def _timed(index: Index, question: str, budget: int, retriever: Any, selector: Any) -> float:
+def _timed(index: Index, question: str, budget: int, retriever: Retriever, selector: Selector) -> float:
     began = time.perf_counter()
     index.pack(question, budget, retriever=retriever, selector=selector, labels=False)
     return time.perf_counter() - began
@@ -349,7 +346,7 @@ def _ranking(corpus: Corpus, found: Candidates, question: Question) -> dict[str,
     """How well the documents rank by their best chunk."""
     numbers = dict.fromkeys(corpus.snapshot.document[found.ids].tolist())
     ranked = [corpus.snapshot.sources[number] for number in numbers]
-    return {"ndcg@10": ndcg(ranked, question.relevant, 10), "recall@10": recall_at(ranked, question.relevant, 10)}
+    return {"ndcg@10": ndcg(ranked, question.relevant, 10), "recall@10": recall_at_k(ranked, question.relevant, 10)}
 
 
 def _boundaries(corpus: Corpus, dataset: Dataset) -> dict[str, float]:
@@ -370,8 +367,15 @@ def _means(rows: Sequence[Mapping[str, float]]) -> dict[str, float]:
     return {name: round(fmean(row[name] for row in rows), 4) for name in rows[0]} if rows else {}
 
 
-def _columns(scores: Sequence[SpanScores]) -> list[tuple[float, ...]]:
-    return [tuple(column) for column in zip(*scores, strict=True)] or [(), (), ()]
+def _scored(given: Sequence[_Given]) -> dict[str, Any]:
+    """What a cell says of one budget: the tokens, and the scores of the questions that have evidence."""
+    scores = [one.scores for one in given if one.scores is not None]
+    columns = {name: tuple(round(getattr(one, name), 6) for one in scores) for name in SpanScores._fields}
+    return {"tokens": round(fmean(one.tokens for one in given), 1), **columns}
+
+
+def _megabytes(cost: Cost) -> float:
+    return round((cost.peak_bytes or 0) / 1e6, 1)
 
 
 def _said(error: Exception) -> str:
