@@ -10,7 +10,8 @@ import pytest
 
 from chunkwise import recipe
 from chunkwise.errors import UnknownRecipe, UserError
-from chunkwise.recipe import Recipe, build, find, recipes
+from chunkwise.evaluate.grid import Grid
+from chunkwise.recipe import Recipe, build, check, find, recipes, specs
 from processes import run
 from supplies import SUPPLIES
 
@@ -28,8 +29,9 @@ def test_it_says_whose_idea_it_is_and_what_it_claims(made: Recipe) -> None:
 @everyone
 def test_its_spec_builds_it_again(made: Recipe) -> None:
     assert find(made.name, made.family) == made
-    assert callable(build(made.name, made.family, SUPPLIES))
-    assert callable(build(made.spec, made.family, SUPPLIES))
+    for spec in (made.name, made.spec):
+        built = build(spec, made.family, SUPPLIES)
+        assert callable(built) or isinstance(built, Grid)
     for alias in made.aliases:
         assert find(alias) == made
 
@@ -131,3 +133,33 @@ def test_a_model_that_a_recipe_names_is_supplied_or_asked_for() -> None:
         build("borrowing")
     with pytest.raises(UnknownRecipe, match="no parameter 'embed'"):
         build("borrowing:embed=x", supplies={"embed": lambda: "model"})
+
+
+@pytest.mark.parametrize(
+    ("text", "found"),
+    [
+        ("recursive:size=200,overlap=20,semantic", ("recursive:size=200,overlap=20", "semantic")),
+        ("fixed, recursive:size=200 ,overlap=20, sentence", ("fixed", "recursive:size=200,overlap=20", "sentence")),
+        ("sentence,fixed", ("sentence", "fixed")),
+        ("recursive,size=7", ("recursive:size=7",)),
+        ("top-k:k=3", ("top-k:k=3",)),
+        ("scratch:how=a:b=c,size=1,x", ("scratch:how=a:b=c,size=1", "x")),
+        ("http://here:80/v1#m,static", ("http://here:80/v1#m", "static")),
+        ("", ()),
+        (" , ,", ()),
+    ],
+)
+def test_a_list_of_specs(text: str, found: tuple[str, ...]) -> None:
+    assert specs(text) == found
+
+
+def test_a_list_cannot_begin_with_a_parameter() -> None:
+    with pytest.raises(UnknownRecipe, match="write recipe:size=3"):
+        specs("size=3,fixed")
+
+
+@everyone
+def test_its_spec_can_be_checked_without_its_models(made: Recipe) -> None:
+    check(made.spec, made.family)
+    with pytest.raises(UnknownRecipe, match="no parameter"):
+        check(f"{made.name}:nonesuch=1", made.family)

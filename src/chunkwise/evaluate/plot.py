@@ -12,6 +12,7 @@ SUFFIXES = (".svg", ".png", ".pdf")
 COLOURS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#444444")
 MARKERS = "os^Dv<>"
 WIDEST = 46  # characters of a name
+LONGEST = 72  # characters of a title
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,7 +56,14 @@ def draw(lines: Sequence[Line], title: str, subtitle: str, path: Path) -> None:
             _dots(axes, lines)
         figure.subplots_adjust(top=1 - 0.82 / height, bottom=0.62 / height)
         left = axes.get_position().x0
-        figure.text(left, 1 - 0.32 / height, title, fontsize=12, weight="bold", va="center")
+        figure.text(
+            left,
+            1 - 0.32 / height,
+            title if len(title) <= LONGEST else f"{title[: LONGEST - 1]}…",
+            fontsize=12,
+            weight="bold",
+            va="center",
+        )
         figure.text(left, 1 - 0.60 / height, subtitle, fontsize=9, color="#555555", va="center")
         figure.savefig(path, dpi=160, metadata={"Date": None} if path.suffix.lower() == ".svg" else None)
         plt.close(figure)
@@ -76,12 +84,13 @@ def _curves(axes: Any, lines: Sequence[Line], budgets: Sequence[int]) -> None:
     lowest = min(point[2] for line in lines for point in line.points)
     highest = max(point[3] for line in lines for point in line.points)
     room = max(4.0, 0.06 * (highest - lowest))
-    axes.set_ylim(max(-1.0, lowest - room), min(101.0, highest + room))
+    axes.set_ylim(max(-1.0, lowest - room), min(103.0, highest + room))
     axes.grid(axis="y", color="#e4e4e4", linewidth=0.7)
     axes.set_axisbelow(True)
     axes.set_xlabel("tokens that the reader is given (log scale)", color="#444444")
     axes.set_ylabel("evidence kept, %", color="#444444")
-    axes.figure.subplots_adjust(left=0.08, right=0.64)
+    longest = max(max(len(_short(line.name)), 0.8 * len(line.cost)) for line in lines)
+    axes.figure.subplots_adjust(left=0.08, right=max(0.55, 0.95 - 0.0095 * longest))
     bottom, top = axes.get_ylim()
     step = (top - bottom) / max(1, len(lines)) if len(lines) > 10 else (top - bottom) * 0.42 / _inches(axes)
     for (value, line, colour), at in zip(*_apart(ends, bottom, top, step), strict=True):

@@ -171,17 +171,18 @@ Passage:
 
 def _sentences(document: Document) -> Iterator[Span]:
     """The sentences of running text that say something, without the blanks around them."""
-    found = outline(document)
-    prose, text = found.prose, document.text
+    found, text = outline(document), document.text
+    if not len(found.prose):
+        return
     bounds = sentence_bounds(document)
-    stretch = (
-        np.searchsorted(prose[:, 0], bounds[:-1], side="right") - 1 if len(prose) else np.full(len(bounds) - 1, -1)
-    )
+    # A short heading stands in the unit of the sentence after it: what is prose at the unit's end is the sentence.
+    within = found.prose[np.maximum(0, np.searchsorted(found.prose[:, 0], bounds[1:]) - 1)]
     block = np.searchsorted(found.starts, bounds[:-1], side="right") - 1
-    for (start, end), within, kind in zip(
-        pairwise(bounds.tolist()), stretch.tolist(), (found.kinds[at] for at in block.tolist()), strict=True
+    for start, end, (opens, closes), at in zip(
+        bounds[:-1].tolist(), bounds[1:].tolist(), within.tolist(), block.tolist(), strict=True
     ):
-        if kind == "table" or within < 0 or start >= prose[within, 1]:
+        start, end = max(start, opens), min(end, closes)
+        if start >= end or found.kinds[at] == "table":
             continue
         said = text[start:end]
         span = Span(start + len(said) - len(said.lstrip()), start + len(said.rstrip()))
