@@ -59,6 +59,11 @@ def precision_omega(
     return max(_omega(chunks, gold) for gold in _golds(question, offsets))
 
 
+def covered(wanted: Iterable[Evidence], given: Iterable[Evidence]) -> int:
+    """How many characters (or tokens) of `wanted` are in `given`; one that is in either twice counts once."""
+    return _shared(_merged(given), _merged(wanted))
+
+
 def in_tokens(spans: Iterable[Evidence], offsets: Mapping[str, TokenOffsets]) -> tuple[Evidence, ...]:
     """`spans` in positions of tokens: a token of which any character is in the span is in it.
 

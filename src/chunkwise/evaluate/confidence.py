@@ -1,0 +1,129 @@
+"""How sure one can be of a mean over questions, and which differences are noise."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from itertools import combinations
+from typing import NamedTuple, TypeAlias
+
+import numpy as np
+import numpy.typing as npt
+
+from chunkwise.errors import UserError
+
+Scores: TypeAlias = Sequence[float] | npt.NDArray[np.floating]
+_BLOCK = 2**22  # numbers drawn at once: 32 MB however many the questions
+
+FEWEST = 6  # of five paired differences even all of one sign are as likely as 1 in 16 by chance
+
+
+class Interval(NamedTuple):
+    """A mean, and the ends of the interval around it."""
+
+    mean: float
+    low: float
+    high: float
+
+
+class Difference(NamedTuple):
+    """Mean of a paired difference, its interval, and p: how likely one as far from 0 would be by chance (two-sided)."""
+
+    mean: float
+    low: float
+    high: float
+    p: float
+
+
+def interval(scores: Scores, *, level: float = 0.95, resamples: int = 10_000, seed: int = 0) -> Interval:
+    """Mean of `scores` [n], one for each question, and its percentile bootstrap interval (Efron, 1979).
+
+    The same seed gives the same interval. Raises UserError for no scores, or one that is not a number.
+    """
+    values = _checked(scores)
+    low, high = np.quantile(_resampled(values, resamples, seed), _tails(level))
+    return Interval(float(values.mean()), float(low), float(high))
+
+
+def difference(a: Scores, b: Scores, *, level: float = 0.95, resamples: int = 10_000, seed: int = 0) -> Difference:
+    """Mean of a - b over the same questions in the same order, with the paired bootstrap's interval and p.
+
+    Errors as in `interval`, and for different numbers of questions.
+    """
+    ours, theirs = _checked(a), _checked(b)
+    if len(ours) != len(theirs):
+        raise UserError(f"{len(ours)} scores against {len(theirs)}: compare over the same questions")
+    gaps = ours - theirs
+    drawn = _resampled(gaps, resamples, seed)
+    low, high = np.quantile(drawn, _tails(level))
+    beyond = 1 + min(int((drawn <= 0).sum()), int((drawn >= 0).sum()))
+    return Difference(float(gaps.mean()), float(low), float(high), min(1.0, 2 * beyond / (resamples + 1)))
+
+
+def holm(p: Sequence[float]) -> list[float]:
+    """p values [m] corrected for being m at once, in the order given (Holm, 1979)."""
+    order = np.argsort(p, kind="stable")
+    corrected = np.empty(len(p))
+    corrected[order] = np.maximum.accumulate(np.asarray(p)[order] * np.arange(len(p), 0, -1))
+    return [min(1.0, float(each)) for each in corrected]
+
+
+def verdict(a: Scores, b: Scores, name_a: str, name_b: str, what: str) -> str:
+    """One plain sentence: which of two is above the other on `what` and by how much, or that the questions cannot tell.
+
+    Scores in 0 to 1, in the order of the same questions; the sentence speaks in points of a hundred. Errors as in
+    `difference`.
+    """
+    return next(iter(verdicts({name_a: a, name_b: b}, what).values()))
+
+
+def verdicts(scores: Mapping[str, Scores], what: str, *, level: float = 0.95) -> dict[tuple[str, str], str]:
+    """`verdict` for every pair of names, with Holm's correction, so that of many pairs none is told apart by luck."""
+    pairs = list(combinations(scores, 2))
+    found = [difference(scores[a], scores[b], level=level) for a, b in pairs]
+    corrected = holm([each.p for each in found])
+    return {
+        pair: _sentence(pair, each, p, len(scores[pair[0]]), len(pairs), what, level)
+        for pair, each, p in zip(pairs, found, corrected, strict=True)
+    }
+
+
+def _sentence(
+    names: tuple[str, str], found: Difference, p: float, questions: int, pairs: int, what: str, level: float
+) -> str:
+    (first, second), (mean, low, high) = names, (100 * found.mean, 100 * found.low, 100 * found.high)
+    on = f"on {questions} question{'s' * (questions != 1)}"
+    if mean == low == high == 0:
+        return f"{first} and {second} have the same {what} {on}, one by one"
+    if questions < FEWEST:
+        return f"{first} and {second} cannot be told apart by {what} {on} ({mean:+.1f}): at least {FEWEST} are needed"
+    if p > 1 - level:
+        luck = f"; too little among {pairs} comparisons" if found.p <= 1 - level else ""
+        ends = f"{level:.0%} interval {low:+.1f} to {high:+.1f}{luck}".replace("%", " %")
+        return f"{first} and {second} cannot be told apart by {what} {on} ({mean:+.1f}, {ends})"
+    if mean < 0:
+        first, second, mean, low, high = second, first, -mean, -high, -low
+    ends = f"{level:.0%} interval {low:.1f} to {high:.1f}".replace("%", " %")
+    return f"{first} is above {second} by {mean:.1f} points of {what} {on} ({ends})"
+
+
+def _checked(scores: Scores) -> npt.NDArray[np.float64]:
+    values = np.asarray(scores, dtype=np.float64)
+    if not len(values):
+        raise UserError("no questions: there is nothing to take a mean of")
+    if not np.isfinite(values).all():
+        raise UserError(
+            f"the score of question {int(np.argmin(np.isfinite(values))) + 1} is not a number: leave it out"
+        )
+    return values
+
+
+def _resampled(values: npt.NDArray[np.float64], resamples: int, seed: int) -> npt.NDArray[np.float64]:
+    """Means of `resamples` draws with replacement, in blocks that bound the memory."""
+    rng = np.random.default_rng(seed)
+    rows = max(1, _BLOCK // len(values))
+    blocks: Iterator[int] = (min(rows, resamples - done) for done in range(0, resamples, rows))
+    return np.concatenate([values[rng.integers(0, len(values), (size, len(values)))].mean(axis=1) for size in blocks])
+
+
+def _tails(level: float) -> tuple[float, float]:
+    return (1 - level) / 2, (1 + level) / 2
