@@ -4,14 +4,14 @@ from __future__ import annotations
 
 import warnings
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TypeVar
 
 import numpy as np
 
-from chunkwise.errors import FallbackWarning, ReadError, UserError
+from chunkwise.errors import ReadError, UserError
 from chunkwise.evaluate import Dataset
 from chunkwise.evaluate.questions import CAUTION, from_model, from_text
 from chunkwise.units import Document
@@ -20,8 +20,10 @@ if TYPE_CHECKING:
     from chunkwise.models import Ask
     from chunkwise.read import Skipped
 
-MADE = 100  # questions that are made where there are none
+COUNT = 100  # questions that are made where there are none
 FEW = 30
+MOST_NOTES = 5
+Made = TypeVar("Made")
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,26 +51,26 @@ def of_folders(
     ones unless said; ask: the model that writes them, in place of sentences with a gap; exclude: gitignore patterns.
     Raises UserError where there is nothing to read, or nothing to ask about.
     """
-    documents, skipped, failed = _read(paths, exclude)
+    if questions is not None and not Path(questions).is_file():
+        raise UserError(f"{questions}: no such file; write your questions there, one JSON object on a line")
+    documents, skipped, failed = _read(paths, exclude, questions)
     name = ", ".join(str(path) for path in paths)
     if not documents:
         raise UserError(f"{name}: no documents to read; name a folder that has text in it")
     if questions is not None:
         from chunkwise.evaluate.sets import own
 
-        return _of(own(questions, documents), limit, seed, (), skipped, failed)
-    wanted = MADE if limit is None else limit
+        dataset, notes = _heard(lambda: own(questions, documents))
+        return _of(replace(dataset, name=name), limit, seed, notes, skipped, failed)
+    wanted = COUNT if limit is None else limit
     _positive(wanted)
     notes = [CAUTION]
     if ask is None:
         made = from_text(documents, wanted, seed)
     else:
-        with warnings.catch_warnings(record=True) as heard:
-            warnings.simplefilter("always", FallbackWarning)
-            written = from_model(documents, ask, wanted, seed)
+        written, fallen = _heard(lambda: from_model(documents, ask, wanted, seed))
         made = written.questions
-        notes = ["questions written by a model from the text they are to find are easier than a person's"]
-        notes += [str(one.message) for one in heard if issubclass(one.category, FallbackWarning)]
+        notes = ["questions written by a model from the text they are to find are easier than a person's", *fallen]
         if written.dropped:
             notes.append(f"{written.dropped} replies dropped: no question, or no quote that stands in the text")
     if not made:
@@ -84,7 +86,8 @@ def of_set(name: str, data: str | Path | None, *, limit: int | None = None, seed
     """A known set, or a file of one's own, as `chunkwise.evaluate.sets.load` finds it."""
     from chunkwise.evaluate.sets import load
 
-    return _of(load(name, data), limit, seed)
+    dataset, notes = _heard(lambda: load(name, data))
+    return _of(dataset, limit, seed, notes)
 
 
 def _of(
@@ -100,9 +103,19 @@ def _of(
     if limit is not None and len(dataset.questions) > limit:
         drawn = np.sort(np.random.default_rng(seed).permutation(len(dataset.questions))[:limit]).tolist()
         dataset = replace(dataset, questions=tuple(dataset.questions[at] for at in drawn))
-    if (count := len(dataset.questions)) < FEW:
+    if 0 < (count := len(dataset.questions)) < FEW:
         notes = (*notes, f"only {count} question{'' if count == 1 else 's'}: expect wide intervals")
     return Material(dataset, tuple(notes), tuple(skipped), tuple(failed))
+
+
+def _heard(call: Callable[[], Made]) -> tuple[Made, list[str]]:
+    """What a call gives, and what it warned of."""
+    with warnings.catch_warnings(record=True) as heard:
+        warnings.simplefilter("always", UserWarning)
+        made = call()
+    said = dict.fromkeys(str(one.message) for one in heard if issubclass(one.category, UserWarning))
+    told = list(said)[:MOST_NOTES]
+    return made, [*told, f"and {len(said) - MOST_NOTES} more of that"] if len(said) > MOST_NOTES else told
 
 
 def _positive(limit: int) -> None:
@@ -111,7 +124,7 @@ def _positive(limit: int) -> None:
 
 
 def _read(
-    paths: Sequence[str | Path], exclude: Sequence[str]
+    paths: Sequence[str | Path], exclude: Sequence[str], questions: str | Path | None
 ) -> tuple[tuple[Document, ...], list[Skipped], list[Skipped]]:
     from chunkwise.read import Skipped, read, walk
 
@@ -119,6 +132,8 @@ def _read(
     for found in walk([Path(path) for path in paths], exclude=exclude):
         if isinstance(found, Skipped):
             skipped.append(found)
+            continue
+        if questions is not None and found.samefile(questions):
             continue
         try:
             documents.append(read(found))

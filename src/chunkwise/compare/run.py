@@ -104,8 +104,8 @@ def _check(dataset: Dataset, grid: Grid) -> None:
     for pipeline in grid.pipelines:
         for family in ("segment", "retrieve", "select"):
             recipe.check(getattr(pipeline, family), family)
-    if not any(question.evidence or question.relevant for question in dataset.questions):
-        raise UserError(f"{dataset.name}: no question with evidence or graded documents, so nothing can be scored")
+    if not dataset.boundaries and not any(one.evidence or one.relevant for one in dataset.questions):
+        raise UserError(f"{dataset.name}: no question with evidence, no graded document: there is nothing to score")
 
 
 @contextlib.contextmanager
@@ -200,7 +200,7 @@ class _Run:
         with self._opened(pipeline) as index:
             (given, ranked), cost = measured(lambda: self._asked(index, retriever, selector, budgets, pipeline.name))
             sample = self.questions[:: max(1, len(self.questions) // TIMED)]
-            question_ms = 1000 * median(_timed(index, one.text, max(budgets), retriever, selector) for one in sample)
+            times = [_timed(index, one.text, max(budgets), retriever, selector) for one in sample]
             corpus = index.corpus()
             boundaries, sizes = _boundaries(corpus, self.dataset), corpus.snapshot.tokens
         made = Cell(
@@ -211,7 +211,7 @@ class _Run:
             chunks=len(sizes),
             chunk_tokens=round(float(sizes.mean()), 1) if len(sizes) else 0.0,
             index_seconds=built.seconds,
-            question_ms=round(question_ms, 2),
+            question_ms=round(1000 * median(times), 2) if times else 0.0,
             asked_seconds=round(cost.seconds, 3),
             memory_mb=max(built.memory_mb, _megabytes(cost)),
             warnings=built.warnings,
@@ -371,7 +371,7 @@ def _scored(given: Sequence[_Given]) -> dict[str, Any]:
     """What a cell says of one budget: the tokens, and the scores of the questions that have evidence."""
     scores = [one.scores for one in given if one.scores is not None]
     columns = {name: tuple(round(getattr(one, name), 6) for one in scores) for name in SpanScores._fields}
-    return {"tokens": round(fmean(one.tokens for one in given), 1), **columns}
+    return {"tokens": round(fmean(one.tokens for one in given), 1) if given else 0.0, **columns}
 
 
 def _megabytes(cost: Cost) -> float:
