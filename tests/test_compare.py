@@ -96,7 +96,7 @@ def test_every_pipeline_at_every_budget(dataset: Dataset, tmp_path: Path) -> Non
 def test_a_score_is_what_the_pack_holds(tmp_path: Path) -> None:
     texts = {"/a": "The quokka sleeps by day. ", "/b": "The heron wakes by night. "}
     documents = tuple(Document.of(text * (1 if text[4] == "q" else 3), source) for source, text in texts.items())
-    question = Question("where is the quokka", (Evidence("/a", Span(0, 25)),))
+    question = Question("quokka", (Evidence("/a", Span(0, 25)),))
     other = Question("heron", (Evidence("/b", Span(0, 26)),))
     (cell,) = compare(
         Dataset("two", documents, (question, other)), grid("fixed:size=1000", budgets=(60,)), tmp_path
@@ -113,15 +113,15 @@ def test_boundaries_and_graded_documents(dataset: Dataset, tmp_path: Path) -> No
     )
     halved = {document.source: (len(document.text) // 2,) for document in dataset.documents}
     judged = Dataset("judged", dataset.documents, graded, halved)
-    cell = compare(judged, grid("fixed:size=20", budgets=(50,)), tmp_path).cells[0]
+    cell = compare(judged, grid("sentence", budgets=(50,)), tmp_path).cells[0]
     assert cell.ranking["ndcg@10"] > 0.9
     assert 0 < cell.boundaries["f1"] < 1
     assert cell.recall == ()
-    (row,) = rows(compare(judged, grid("fixed:size=20", budgets=(50,)), tmp_path))
+    (row,) = rows(compare(judged, grid("sentence", budgets=(50,)), tmp_path))
     assert row["recall"] is None
     assert row["ndcg@10"] == cell.ranking["ndcg@10"]
     only_cuts = Dataset("cuts", dataset.documents, (), halved)
-    assert compare(only_cuts, grid("fixed:size=20"), tmp_path).cells[0].boundaries == cell.boundaries
+    assert compare(only_cuts, grid("sentence"), tmp_path).cells[0].boundaries == cell.boundaries
 
 
 @pytest.mark.usefixtures("_scratch")
@@ -479,7 +479,7 @@ def test_without_matplotlib_it_says_how_to_install_it_and_goes_on(
         (("--limit", "0"), "leaves no question"),
         (("--plot", "recall.gif"), ".svg, .png"),
         (("--questions", "none.jsonl"), "no such file"),
-        (("--set", "no_such_set"), "no set"),
+        (("--set", "cranfield"), "PATH or --set"),
     ],
 )
 def test_mistakes_are_said_in_a_line(cli: Any, docs: Path, arguments: tuple[str, ...], says: str) -> None:

@@ -254,10 +254,13 @@ def compare(
     from chunkwise import compare as job
     from chunkwise.cli import compared, show
     from chunkwise.cli.bar import CompareBar
+    from chunkwise.errors import UserError
 
     chosen = {
         "segment": recipes, "retrieve": retrievers, "select": selectors, "embed": embedder, "budgets": budgets
     }  # fmt: skip
+    if known is not None and (paths or questions):
+        raise UserError("compare on PATH or --set, not on both")
     grid = compared.grid(preset, chosen)
     drawn = plot is not None and compared.may_draw(plot)
     try:
