@@ -67,7 +67,7 @@ def right(prompt: str) -> str:
         return "\n".join(f"{part[:40]} [MASK] {part.rstrip()[-30:]}" for part in parts)
     if "|" in prompt:
         return "1 | The start | How it began.\n3 | The rest | How it went on."
-    return "I think that it turns at the third.\nAnswer: ID 3"
+    return "I think that it turns at the third.\nAnswer: " + ("ID 3" if "\nID 3:" in prompt else "none")
 
 
 # What the model says
@@ -81,7 +81,7 @@ def test_right_replies_are_used_and_nothing_is_warned_of(spec: str) -> None:
     assert_tiles(spans)
     starts = {found.end() for found in re.finditer("\n\n", TEXT)} | {0}
     assert {span.start for span in spans} <= starts
-    assert len(spans) > 15
+    assert len(spans) >= 10
 
 
 @pytest.mark.parametrize(
@@ -249,7 +249,7 @@ def test_none_leaves_the_window_whole() -> None:
 
 
 def test_one_long_paragraph_is_shown_by_its_sentences() -> None:
-    text = " ".join(f"Sentence {n} of this has a few more words in it than that." for n in range(100))
+    text = " ".join(f"Sentence {n} of this long paragraph has a few more words in it than others have." for n in range(100))
     spans = cut("lumberchunker:size=100", lambda prompt: "Answer: ID 3", Document.of(text))
     assert_tiles(spans, text)
     assert len(spans) > 40
@@ -316,9 +316,15 @@ def test_a_list_is_found_again(reply: str) -> None:
 @settings(max_examples=200, deadline=None)
 @given(st.text("ab \n\r\u0301é👍🏽", max_size=80), st.lists(st.tuples(st.text("ab é", max_size=9), st.text("ab", max_size=9))))
 def test_any_list_gives_places_inside(text: str, listed: list[tuple[str, str]]) -> None:
-    found = masked.starts(text, listed)
+    found = masked.starts(text, listed) or []
     assert found == sorted(set(found))
     assert all(0 < at < len(text) for at in found)
+
+
+def test_nothing_found_is_told_from_one_chunk() -> None:
+    assert masked.starts(STORY, [("The mill stood", "read them.")]) == []
+    assert masked.starts(STORY, [("Quite another text", "that was invented")]) is None
+    assert masked.starts(STORY, []) is None
 
 
 def test_a_list_without_end_costs_no_more() -> None:

@@ -54,9 +54,9 @@ class Asking:
             replies.extend(self._at_once(prompts[len(replies) : len(replies) + AT_ONCE]))
         return replies + [None] * (len(prompts) - len(replies))
 
-    def misread(self) -> None:
-        """Count a reply that came and could not be used."""
-        self._misread += 1
+    def misread(self, replies: int = 1) -> None:
+        """Count replies that came and could not be used."""
+        self._misread += replies
 
     def _at_once(self, prompts: Sequence[str]) -> list[str | None]:
         results: list[str | BaseException] = [""] * len(prompts)

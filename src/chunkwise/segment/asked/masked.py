@@ -34,8 +34,8 @@ def _items(reply: str) -> list[str]:
     return [_BULLET.sub("", line).strip().rstrip(",").strip("\"'` ") for line in reply.splitlines()]
 
 
-def starts(text: str, listed: list[tuple[str, str]], approximate: bool = True) -> list[int]:
-    """Where the listed chunks begin in `text`: ascending offsets inside it, none where none is found again.
+def starts(text: str, listed: list[tuple[str, str]], approximate: bool = True) -> list[int] | None:
+    """Where the listed chunks begin in `text`: ascending offsets inside it; None where none is found again.
 
     A head is looked for after the one before it, then anywhere, to the letter save for blanks; then, unless
     `approximate` is false, where it takes the fewest edits, at most TOLERANCE of its length. Where a head is lost, its
@@ -55,7 +55,9 @@ def starts(text: str, listed: list[tuple[str, str]], approximate: bool = True) -
             found.append(_settled(text, at[1]))
             cursor = at[1]
         tail = next_tail
-    if found and min(found) == opening:
+    if not found:
+        return None
+    if min(found) == opening:
         found = [at for at in found if at != opening]
     return sorted({at for at in found if 0 < at < len(text)})
 

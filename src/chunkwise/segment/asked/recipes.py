@@ -87,11 +87,11 @@ def moc(size: int = 512, window: int = 1024, *, ask: Ask) -> Segmenter:
             for run, part, reply in zip(runs, shown, lists, strict=True):
                 if reply is None:
                     continue
-                listed = masked.chunk_list(reply)
-                found = masked.starts(part, listed)
-                begun.update(int(run[0]) + at for at in found)
-                if not found and len(listed) != 1:
+                found = masked.starts(part, masked.chunk_list(reply))
+                if found is None:
                     asking.misread()
+                else:
+                    begun.update(int(run[0]) + at for at in found)
         bounds = np.union1d(np.concatenate(runs), np.array(sorted(begun), dtype=np.int64))
         return grouped(text, offsets, bounds, np.isin(bounds[1:-1], sorted(begun)), size)
 

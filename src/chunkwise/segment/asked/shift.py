@@ -45,5 +45,5 @@ def _named(paragraphs: list[str], asking: Asking) -> int | None:
             return None
         if (named := answer(reply, 2, len(paragraphs))) is not None:
             return named
-    asking.misread()
+    asking.misread(2)
     return 0
