@@ -1,0 +1,159 @@
+"""Train the classifier of `sage-segment`: writes `src/chunkwise/segment/similar/paired-EMBEDDER.safetensors`.
+
+    python scripts/train_sage_segment.py --data DIR [--embedder static] [--places 20000]
+
+DIR holds `lm_text` (books whose paragraphs are parted by blank lines) and `chapter_boundaries`, whose books are left
+out. The paragraphs of each book are written into one line, so that nothing but the sentences themselves tells where
+one ends. At each paragraph's end two sentences before and two after it are taken: neighbours within a paragraph belong
+together, the two across its end do not, and, half as often, neither do one of them and one from another book. The last
+quarter of the files is held out. Prints accuracies beside the best threshold on plain cosine. Seeded; needs torch.
+Static takes a minute, MiniLM some minutes.
+"""
+
+from __future__ import annotations
+
+import argparse
+import gzip
+import json
+import lzma
+import random
+import re
+from collections.abc import Iterator
+from pathlib import Path
+
+import numpy as np
+import torch
+from safetensors.numpy import save_file
+
+from chunkwise.embed import Embedder, embedder
+from chunkwise.segment.sentence import sentence_bounds
+from chunkwise.segment.similar.paired import FOLDER
+from chunkwise.units import Document, Floats
+
+SHORTEST = 300  # characters of a paragraph: shorter ones are mostly turns of a dialogue
+FROM_EACH = 80_000  # characters of a book
+HIDDEN, EPOCHS, BATCH, DECAY = 8, 10, 256, 1.0
+
+Place = tuple[str, str, str, str]
+
+
+def places(files: list[Path], without: set[str], most: int) -> list[Place]:
+    """Four sentences around each of `most` ends of paragraphs, no other end among them."""
+    found = [place for file in files for text in books(file, without) for place in around_ends(text)]
+    random.shuffle(found)
+    return found[:most]
+
+
+def books(file: Path, without: set[str]) -> Iterator[str]:
+    """A stretch of each book of a file, but for those of the titles."""
+    with lzma.open(file, "rt", encoding="utf-8") as lines:
+        for line in lines:
+            book = json.loads(line)
+            if book["title"] not in without:
+                start = random.randrange(max(1, len(book["text"]) - FROM_EACH))
+                yield book["text"][start : start + FROM_EACH]
+
+
+def around_ends(text: str) -> Iterator[Place]:
+    """Two sentences before and two after the ends of paragraphs, for which the text is written into one line."""
+    blocks = [" ".join(block.split()) for block in re.split(r"\n\s*\n", text) if not block.startswith("#")]
+    paragraphs = [block for block in blocks if len(block) >= SHORTEST]
+    flat = " ".join(paragraphs)
+    bounds = sentence_bounds(Document.of(flat))
+    ends = np.isin(bounds[1:-1], np.cumsum([len(paragraph) + 1 for paragraph in paragraphs]))
+    sentences = [flat[start:end] for start, end in zip(bounds[:-1], bounds[1:], strict=True)]
+    for at in np.flatnonzero(ends[1:-1] & ~ends[:-2] & ~ends[2:]) + 1:
+        yield (sentences[at - 1], sentences[at], sentences[at + 1], sentences[at + 2])
+
+
+def pairs(embed: Embedder, found: list[Place]) -> dict[str, Floats]:
+    """Vectors of sentences that stand together, across a paragraph's end, and in different books; [n, 2, d] each."""
+    vectors = embed([sentence for place in found for sentence in place]).reshape(len(found), 4, -1)
+    return {
+        "together": np.concatenate((vectors[:, [0, 1]], vectors[:, [2, 3]])),
+        "paragraph": vectors[:, [1, 2]],
+        "book": np.stack((vectors[:, 1], np.roll(vectors[:, 2], len(found) // 2, axis=0)), axis=1),
+    }
+
+
+class Net(torch.nn.Module):
+    """The perceptron over (a, b, a - b, a * b); its output is above 0 for a joint."""
+
+    def __init__(self, width: int) -> None:
+        super().__init__()
+        self.width = width
+        self.hidden, self.out = torch.nn.Linear(4 * width, HIDDEN), torch.nn.Linear(HIDDEN, 1)
+
+    def forward(self, pair: torch.Tensor) -> torch.Tensor:
+        """Float [n] for [n, 2, d]."""
+        a, b = (pair * self.width**0.5).unbind(1)
+        features = torch.cat([a, b, a - b, a * b], dim=1)
+        return torch.as_tensor(self.out(torch.relu(self.hidden(features)))[:, 0])
+
+    def arrays(self) -> dict[str, np.ndarray]:
+        """The weights for vectors of unit length, the scale of the input folded into them; float16."""
+        scale = np.repeat([self.width**0.5, self.width], [3 * self.width, self.width])
+        hidden = self.hidden.weight.detach().numpy().T * scale[:, None]
+        named = {
+            "hidden": hidden,
+            "shift": self.hidden.bias.detach().numpy(),
+            "out": self.out.weight.detach().numpy()[0],
+            "bias": self.out.bias.detach().numpy(),
+        }
+        return {name: np.ascontiguousarray(array, dtype=np.float16) for name, array in named.items()}
+
+
+def train(seen: dict[str, Floats]) -> Net:
+    """As many pairs that stand together as those that do not."""
+    joints = np.concatenate((seen["paragraph"], seen["book"][::2]))
+    chosen = np.random.default_rng(0).permutation(len(seen["together"]))[: len(joints)]
+    x = torch.from_numpy(np.concatenate((seen["together"][chosen], joints)))
+    y = torch.cat((torch.zeros(len(chosen)), torch.ones(len(joints))))
+    net = Net(x.shape[2])
+    optimizer = torch.optim.AdamW(net.parameters(), lr=2e-3, weight_decay=DECAY)
+    schedule = torch.optim.lr_scheduler.LinearLR(optimizer, 1, 0.02, EPOCHS * (len(y) // BATCH))
+    for _ in range(EPOCHS):
+        for batch in torch.randperm(len(y))[: len(y) // BATCH * BATCH].split(BATCH):
+            loss = torch.nn.functional.binary_cross_entropy_with_logits(net(x[batch]), y[batch])
+            optimizer.zero_grad()
+            loss.backward()  # type: ignore[no-untyped-call]
+            optimizer.step()
+            schedule.step()
+    return net
+
+
+def main() -> None:
+    """Read the books, train, say how good it is on books held out, write the weights."""
+    options = argparse.ArgumentParser(description="Train the classifier of sage-segment.")
+    options.add_argument("--data", type=Path, required=True)
+    options.add_argument("--embedder", default="static")
+    options.add_argument("--places", type=int, default=20_000, help="ends of paragraphs to learn from")
+    options.add_argument("--out", type=Path, help="default: beside the recipe")
+    chosen = options.parse_args()
+    random.seed(0)
+    torch.manual_seed(0)
+    with gzip.open(chosen.data / "chapter_boundaries" / "books.jsonl.gz", "rt", encoding="utf-8") as lines:
+        without = {json.loads(line)["title"] for line in lines}
+    files = sorted((chosen.data / "lm_text").glob("books_*.jsonl.xz"))
+    cut = len(files) * 3 // 4
+    embed = embedder(chosen.embedder)
+    seen = pairs(embed, places(files[:cut], without, chosen.places))
+    held = pairs(embed, places(files[cut:], without, chosen.places // 8))
+    net = train(seen)
+    with torch.no_grad():
+        scores = {kind: net(torch.from_numpy(some)).numpy() for kind, some in held.items()}
+    cosines = {kind: -np.einsum("ij,ij->i", some[:, 0], some[:, 1]) for kind, some in held.items()}
+    notes = {"embedder": embed.name, "places": str(len(seen["paragraph"])), "held": str(len(held["paragraph"]))}
+    for kind in ("paragraph", "book"):
+        trained = [(scores["together"] < 0).mean(), (scores[kind] >= 0).mean()]
+        lines_at = np.quantile(np.concatenate((cosines["together"], cosines[kind])), np.linspace(0, 1, 101))
+        plain = max((cosines["together"] < at).mean() + (cosines[kind] >= at).mean() for at in lines_at) / 2
+        notes[f"accuracy_{kind}"] = f"{np.mean(trained):.3f} (best cosine threshold {plain:.3f}, guessing 0.500)"
+    for name, note in notes.items():
+        print(f"{name}: {note}")  # noqa: T201
+    label = embed.name.rpartition("-")[0] if embed.name.startswith("minilm") else chosen.embedder
+    save_file(net.arrays(), chosen.out or FOLDER / f"paired-{Path(label).name}.safetensors", notes)
+
+
+if __name__ == "__main__":
+    main()
