@@ -29,6 +29,7 @@ to, and the test that holds it.
 FAMILIES = {
     "segment": "Documents to chunks: `chunkwise index --segmenter SPEC`, `Index.open(..., segmenter=SPEC)`.",
     "retrieve": "A question to candidates: `--retriever SPEC`, `Index.pack(..., retriever=SPEC)`.",
+    "survey-eval": "Sweeps that papers made, as grids: `chunkwise compare PATH --preset NAME`.",
     "select": "Candidates and a budget to a selection: `--selector SPEC`, `Index.pack(..., selector=SPEC)`.",
 }
 

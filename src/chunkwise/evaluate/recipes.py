@@ -32,7 +32,8 @@ def semantic_chunking_worth() -> Grid:
 
     The paper also judges generated answers; here it is retrieval of evidence, and of documents where a set grades them.
     """
-    return Grid(("fixed:size=200", "recursive:size=200", "sentence", "semantic:size=200"), ("dense", "rrf"))
+    cuts = ("fixed:size=200", "recursive:size=200", "semantic:size=200", "semantic-clusters:size=200")
+    return Grid(cuts, ("dense", "rrf"))
 
 
 @recipe(

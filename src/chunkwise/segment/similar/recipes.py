@@ -29,9 +29,7 @@ from chunkwise.units import Document, Floats, Ints, Span
     seed="Is Semantic Chunking Worth the Computational Cost?",
     claim="the breakpoint form: cuts where the topic changes, which fixed sizes cut through",
 )
-def semantic(
-    size: int = 512, percentile: float = 80.0, around: int = 3, least: int = 0, *, embed: Embed
-) -> Segmenter:
+def semantic(size: int = 512, percentile: float = 80.0, around: int = 3, least: int = 0, *, embed: Embed) -> Segmenter:
     """Chunks that end where neighbouring groups of sentences are least alike, of at most `size` tokens.
 
     percentile: a gap is cut where its distance is above that percentile (0 to 100) of the document's and no lower than
