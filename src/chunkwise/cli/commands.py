@@ -206,30 +206,36 @@ def compare(
     paths: Annotated[
         list[Path] | None,
         typer.Argument(
-            metavar="[PATH]...",
+            metavar="PATH",
             help="Folders and files; without any, those that the nearest knowledge base was made of.",
             show_default=False,
         ),
     ] = None,
     recipes: Annotated[
         str | None,
-        typer.Option(metavar="SPECS", help="Cuts, such as fixed,recursive:size=200,overlap=20,sentence."),
+        typer.Option(metavar="SPECS", help="Cuts to compare, by commas: fixed,recursive:size=200,overlap=20,sentence."),
     ] = None,
-    retrievers: Annotated[str | None, typer.Option(metavar="SPECS", help="What searches them: rrf.")] = None,
-    selectors: Annotated[str | None, typer.Option(metavar="SPECS", help="What fills the budget: coverage.")] = None,
+    retrievers: Annotated[
+        str | None, typer.Option(metavar="SPECS", help="What searches; rrf for all, and our default beside.")
+    ] = None,
+    selectors: Annotated[str | None, typer.Option(metavar="SPECS", help="What fills the budget; coverage.")] = None,
     embedder: Annotated[
-        str | None, typer.Option(metavar="LIST", help="minilm, static, none, a folder, URL#model; several by commas.")
+        str | None, typer.Option(metavar="LIST", help="minilm (unless said), static, none, folder, URL#model.")
     ] = None,
-    budgets: Annotated[str | None, typer.Option(metavar="LIST", help="Tokens for the reader: 250,500,1000.")] = None,
+    budgets: Annotated[str | None, typer.Option(metavar="LIST", help="Tokens for the reader; 250,500,1000.")] = None,
     preset: Annotated[
         str | None,
-        typer.Option(metavar="NAME", help="A paper's sweep, of `chunkwise recipes survey-eval`; the above change it."),
+        typer.Option(
+            metavar="NAME", help="A paper's sweep, `chunkwise recipes survey-eval`; the options above change it."
+        ),
     ] = None,
     questions: Annotated[
         Path | None,
-        typer.Option(metavar="FILE", help="Your questions with quoted evidence, JSONL; else they are made."),
+        typer.Option(metavar="FILE", help="Your questions with quoted evidence (docs/compare.md)."),
     ] = None,
-    known: Annotated[str | None, typer.Option("--set", metavar="NAME", help="A known set, in place of PATH.")] = None,
+    known: Annotated[
+        str | None, typer.Option("--set", metavar="NAME", help="A known set, such as squad_xquad_en, instead of PATH.")
+    ] = None,
     data: Annotated[Path | None, typer.Option(metavar="DIR", help="Folder that holds the known sets.")] = None,
     limit: Annotated[int | None, typer.Option(metavar="N", help="Most questions; 100 where they are made.")] = None,
     seed: Annotated[int, typer.Option(metavar="N", help="Chooses the questions that are made or drawn.")] = 0,

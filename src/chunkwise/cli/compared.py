@@ -104,6 +104,7 @@ def _table(comparison: Comparison, names: Sequence[str]) -> Any:
     scored = any(cell["recall"] is not None for cell in cells)
     ranked = any(cell["ndcg@10"] is not None for cell in cells)
     bounded = any(cell["boundary_f1"] is not None for cell in cells)
+    whole = any(cell["kept_whole"] is not None for cell in cells)
     best = {
         budget: max((cell["recall"] for cell in cells if cell["budget"] == budget and cell["recall"]), default=None)
         for budget in budgets
@@ -115,7 +116,7 @@ def _table(comparison: Comparison, names: Sequence[str]) -> Any:
             table.add_column(f"recall %\n@{budget:,}", justify="right", no_wrap=True)
         table.add_column(f"precision\n@{middle:,}", justify="right", no_wrap=True)
         table.add_column(f"IoU\n@{middle:,}", justify="right", no_wrap=True)
-    heads = ["nDCG\n@10", "docs\n@10"] * ranked + ["cut\nF1", "\nPk"] * bounded
+    heads = ["nDCG\n@10", "docs\n@10"] * ranked + ["cut\nF1", "\nPk"] * bounded + ["kept\nwhole"] * whole
     for head in [*heads, f"tokens\n@{middle:,}", "chunks\n ", "index\n ", "question\nms", "memory\nMB"]:
         table.add_column(head, justify="right", no_wrap=True)
     for name, pipeline in zip(names, comparison.grid.pipelines, strict=True):
@@ -139,6 +140,8 @@ def _table(comparison: Comparison, names: Sequence[str]) -> Any:
             line += [_share(at["ndcg@10"]), _share(at["recall@10"])]
         if bounded:
             line += [_share(at["boundary_f1"]), _share(at["boundary_pk"])]
+        if whole:
+            line.append(_share(at["kept_whole"]))
         line += [
             f"{at['tokens']:,.0f}",
             Text(f"{at['chunks']:,}").append(f" x{at['chunk_tokens']:.0f}".ljust(5), "dim"),

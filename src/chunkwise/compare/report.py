@@ -17,8 +17,8 @@ if TYPE_CHECKING:
 
 FIELDS = (
     "segment", "retrieve", "select", "embed", "budget", "recall", "recall_low", "recall_high", "precision", "iou",
-    "tokens", "ndcg@10", "recall@10", "boundary_f1", "boundary_pk", "boundary_window_diff", "chunks", "chunk_tokens",
-    "index_seconds", "question_ms", "asked_seconds", "memory_mb", "warnings", "error",
+    "tokens", "ndcg@10", "recall@10", "boundary_f1", "boundary_pk", "boundary_window_diff", "kept_whole", "chunks",
+    "chunk_tokens", "index_seconds", "question_ms", "asked_seconds", "memory_mb", "warnings", "error",
 )  # fmt: skip
 
 
@@ -38,7 +38,7 @@ def _row(cell: Cell) -> Iterator[Any]:
         yield from (None,) * 5
     yield None if cell.error else cell.tokens
     yield from (cell.ranking.get("ndcg@10"), cell.ranking.get("recall@10"))
-    yield from (cell.boundaries.get(name) for name in ("f1", "pk", "window_diff"))
+    yield from (cell.boundaries.get(name) for name in ("f1", "pk", "window_diff", "whole"))
     cost = (cell.chunks, cell.chunk_tokens, cell.index_seconds, cell.question_ms, cell.asked_seconds, cell.memory_mb)
     yield from ((None,) * len(cost) if cell.error else cost)
     yield from ("; ".join(cell.warnings), cell.error)

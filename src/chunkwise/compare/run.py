@@ -22,13 +22,14 @@ from chunkwise.budget import Budget
 from chunkwise.errors import ChunkwiseError, FallbackWarning, UserError
 from chunkwise.evaluate import Dataset, Evidence, Question
 from chunkwise.evaluate.boundaries import boundary_scores, pk, window_diff
+from chunkwise.evaluate.chunks import kept_whole
 from chunkwise.evaluate.cost import Cost, measured
 from chunkwise.evaluate.grid import Grid, Pipeline
 from chunkwise.evaluate.ranking import ndcg, recall_at_k
 from chunkwise.evaluate.results import Cell, Results
 from chunkwise.evaluate.spans import SpanScores, span_scores
 from chunkwise.index import Index
-from chunkwise.units import Candidates, Document
+from chunkwise.units import Candidates, Document, Span
 
 if TYPE_CHECKING:
     from chunkwise.models import Supplies
@@ -104,7 +105,9 @@ def _check(dataset: Dataset, grid: Grid) -> None:
     for pipeline in grid.pipelines:
         for family in ("segment", "retrieve", "select"):
             recipe.check(getattr(pipeline, family), family)
-    if not dataset.boundaries and not any(one.evidence or one.relevant for one in dataset.questions):
+    if not (dataset.boundaries or dataset.wholes) and not any(
+        one.evidence or one.relevant for one in dataset.questions
+    ):
         raise UserError(f"{dataset.name}: no question with evidence, no graded document: there is nothing to score")
 
 
@@ -320,7 +323,7 @@ class _Run:
     @cached_property
     def _posed(self) -> str:
         boundaries = {source: list(cuts) for source, cuts in self.dataset.boundaries.items()}
-        return _hash([asdict(question) for question in self.questions], boundaries)
+        return _hash([asdict(question) for question in self.questions], boundaries, dict(self.dataset.wholes))
 
     # Progress
 
@@ -350,17 +353,22 @@ def _ranking(corpus: Corpus, found: Candidates, question: Question) -> dict[str,
 
 
 def _boundaries(corpus: Corpus, dataset: Dataset) -> dict[str, float]:
-    """How well the cut meets the true boundaries; means over the documents that have them."""
+    """How well the cut meets the true boundaries, means over the documents that have them; and the share kept whole."""
     snapshot = corpus.snapshot
     numbers = {source: number for number, source in enumerate(snapshot.sources)}
-    rows = []
+    rows, kept, wholes = [], 0.0, 0
     for document in dataset.documents:
-        if document.source in dataset.boundaries and document.source in numbers:
-            gold, length = dataset.boundaries[document.source], len(document.text)
-            found = snapshot.start[snapshot.document == numbers[document.source]].tolist()
-            f1 = boundary_scores(found, gold, length, NEAR).f1
-            rows.append({"f1": f1, "pk": pk(found, gold, length), "window_diff": window_diff(found, gold, length)})
-    return _means(rows)
+        source, length = document.source, len(document.text)
+        own = snapshot.document == numbers.get(source, -1)
+        starts, ends = snapshot.start[own].tolist(), snapshot.end[own].tolist()
+        if source in dataset.boundaries:
+            gold = dataset.boundaries[source]
+            f1 = boundary_scores(starts, gold, length, NEAR).f1
+            rows.append({"f1": f1, "pk": pk(starts, gold, length), "window_diff": window_diff(starts, gold, length)})
+        if parts := dataset.wholes.get(source, ()):
+            kept += len(parts) * kept_whole([*map(Span, starts, ends)], parts)
+            wholes += len(parts)
+    return _means(rows) | ({"whole": round(kept / wholes, 4)} if wholes else {})
 
 
 def _means(rows: Sequence[Mapping[str, float]]) -> dict[str, float]:

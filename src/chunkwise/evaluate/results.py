@@ -16,8 +16,9 @@ class Cell:
     """One pipeline at one budget.
 
     recall, precision, iou: of every question with evidence, in order, 0 to 1; tokens: mean of what the reader was
-    given; ranking: nDCG@10 and recall@10 of graded documents; boundaries: F1, Pk and WindowDiff of the cut, where the
-    set knows better; chunks, chunk_tokens: how many there are, and their mean size.
+    given; ranking: nDCG@10 and recall@10 of graded documents; boundaries: F1, Pk and WindowDiff of the cut, and the
+    share of what should stay whole that does, where the set knows; chunks, chunk_tokens: how many there are, and their
+    mean size.
     Cost: index_seconds to cut, embed and store; question_ms, the median of a question whose vectors are made;
     asked_seconds for all questions and budgets, with the vectors made on the way; memory_mb, the peak of the process.
     warnings: what fell back, with how often; error: why there is nothing else.
