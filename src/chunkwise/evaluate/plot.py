@@ -48,7 +48,7 @@ def draw(lines: Sequence[Line], title: str, subtitle: str, path: Path) -> None:
     }  # fmt: skip
     budgets = sorted({point[0] for line in lines for point in line.points})
     with plt.rc_context(plain):
-        height = max(3.6, 0.46 * len(lines) + 1.9)
+        height = max(4.2, 0.46 * len(lines) + 1.9)
         figure, axes = plt.subplots(figsize=(9.2, height))
         if len(budgets) > 1:
             _curves(axes, lines, budgets)
