@@ -85,7 +85,7 @@ def verdicts(scores: Mapping[str, Scores], what: str, *, level: float = LEVEL) -
 def _differences(
     scores: Mapping[str, Scores], level: float, resamples: int = 10_000, seed: int = 0
 ) -> dict[tuple[str, str], Difference]:
-    """Every pair's difference. All by the same draws of questions: paired, and drawn once for each name."""
+    """Every pair's difference, by the same draws of questions, which are made once for each name."""
     values = {name: _checked(each) for name, each in scores.items()}
     drawn = {name: _resampled(each, resamples, seed) for name, each in values.items()}
     found = {}
