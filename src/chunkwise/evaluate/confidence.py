@@ -14,6 +14,7 @@ from chunkwise.errors import UserError
 Scores: TypeAlias = Sequence[float] | npt.NDArray[np.floating]
 _BLOCK = 2**22  # numbers drawn at once: 32 MB however many the questions
 
+LEVEL = 0.95
 FEWEST = 6  # of five paired differences even all of one sign are as likely as 1 in 16 by chance
 
 
@@ -34,7 +35,7 @@ class Difference(NamedTuple):
     p: float
 
 
-def interval(scores: Scores, *, level: float = 0.95, resamples: int = 10_000, seed: int = 0) -> Interval:
+def interval(scores: Scores, *, level: float = LEVEL, resamples: int = 10_000, seed: int = 0) -> Interval:
     """Mean of `scores` [n], one for each question, and its percentile bootstrap interval (Efron, 1979).
 
     The same seed gives the same interval. Raises UserError for no scores, or one that is not a number.
@@ -44,19 +45,13 @@ def interval(scores: Scores, *, level: float = 0.95, resamples: int = 10_000, se
     return Interval(float(values.mean()), float(low), float(high))
 
 
-def difference(a: Scores, b: Scores, *, level: float = 0.95, resamples: int = 10_000, seed: int = 0) -> Difference:
+def difference(a: Scores, b: Scores, *, level: float = LEVEL, resamples: int = 10_000, seed: int = 0) -> Difference:
     """Mean of a - b over the same questions in the same order, with the paired bootstrap's interval and p.
 
     Errors as in `interval`, and for different numbers of questions.
     """
-    ours, theirs = _checked(a), _checked(b)
-    if len(ours) != len(theirs):
-        raise UserError(f"{len(ours)} scores against {len(theirs)}: compare over the same questions")
-    gaps = ours - theirs
-    drawn = _resampled(gaps, resamples, seed)
-    low, high = np.quantile(drawn, _tails(level))
-    beyond = 1 + min(int((drawn <= 0).sum()), int((drawn >= 0).sum()))
-    return Difference(float(gaps.mean()), float(low), float(high), min(1.0, 2 * beyond / (resamples + 1)))
+    (found,) = _differences({"a": a, "b": b}, level, resamples, seed).values()
+    return found
 
 
 def holm(p: Sequence[float]) -> list[float]:
@@ -73,18 +68,36 @@ def verdict(a: Scores, b: Scores, name_a: str, name_b: str, what: str) -> str:
     Scores in 0 to 1, in the order of the same questions; the sentence speaks in points of a hundred. Errors as in
     `difference`.
     """
-    return next(iter(verdicts({name_a: a, name_b: b}, what).values()))
+    (found,) = _differences({"a": a, "b": b}, LEVEL).values()
+    return _sentence((name_a, name_b), found, found.p, len(a), 1, what, LEVEL)
 
 
-def verdicts(scores: Mapping[str, Scores], what: str, *, level: float = 0.95) -> dict[tuple[str, str], str]:
+def verdicts(scores: Mapping[str, Scores], what: str, *, level: float = LEVEL) -> dict[tuple[str, str], str]:
     """`verdict` for every pair of names, with Holm's correction, so that of many pairs none is told apart by luck."""
-    pairs = list(combinations(scores, 2))
-    found = [difference(scores[a], scores[b], level=level) for a, b in pairs]
-    corrected = holm([each.p for each in found])
+    found = _differences(scores, level)
+    corrected = holm([each.p for each in found.values()])
     return {
-        pair: _sentence(pair, each, p, len(scores[pair[0]]), len(pairs), what, level)
-        for pair, each, p in zip(pairs, found, corrected, strict=True)
+        pair: _sentence(pair, each, p, len(scores[pair[0]]), len(found), what, level)
+        for (pair, each), p in zip(found.items(), corrected, strict=True)
     }
+
+
+def _differences(
+    scores: Mapping[str, Scores], level: float, resamples: int = 10_000, seed: int = 0
+) -> dict[tuple[str, str], Difference]:
+    """Every pair's difference, by the same draws of questions, which are made once for each name."""
+    values = {name: _checked(each) for name, each in scores.items()}
+    drawn = {name: _resampled(each, resamples, seed) for name, each in values.items()}
+    found = {}
+    for a, b in combinations(scores, 2):
+        if len(values[a]) != len(values[b]):
+            raise UserError(f"{len(values[a])} scores against {len(values[b])}: compare over the same questions")
+        gaps = drawn[a] - drawn[b]
+        low, high = np.quantile(gaps, _tails(level)).tolist()
+        beyond = 1 + min(int((gaps <= 0).sum()), int((gaps >= 0).sum()))
+        mean = float((values[a] - values[b]).mean())
+        found[a, b] = Difference(mean, low, high, min(1.0, 2 * beyond / (resamples + 1)))
+    return found
 
 
 def _sentence(
@@ -122,7 +135,9 @@ def _resampled(values: npt.NDArray[np.float64], resamples: int, seed: int) -> np
     rng = np.random.default_rng(seed)
     rows = max(1, _BLOCK // len(values))
     blocks: Iterator[int] = (min(rows, resamples - done) for done in range(0, resamples, rows))
-    return np.concatenate([values[rng.integers(0, len(values), (size, len(values)))].mean(axis=1) for size in blocks])
+    return np.concatenate(
+        [values[rng.integers(0, len(values), (size, len(values)), dtype=np.int32)].mean(axis=1) for size in blocks]
+    )
 
 
 def _tails(level: float) -> tuple[float, float]:

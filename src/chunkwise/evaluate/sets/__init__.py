@@ -59,4 +59,7 @@ def load(name: str | Path, data: Path | str | None = None) -> Dataset:
     folder = Path(data) / ("nq_passages" if name == "nq_answers" else str(name))
     if not folder.is_dir():
         raise UserError(f"{folder}: no such folder; give the folder that holds {folder.name} as --data")
-    return read(folder)
+    try:
+        return read(folder)
+    except (KeyError, TypeError, ValueError) as error:
+        raise UserError(f"{folder}: a row is not as {name} has them ({error!r}); copy the set again") from error
