@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, TypeVar
 import numpy as np
 
 from chunkwise.errors import ReadError, UserError
-from chunkwise.evaluate import Dataset
+from chunkwise.evaluate import Dataset, load, own
 from chunkwise.evaluate.questions import CAUTION, from_model, from_text
 from chunkwise.units import Document
 
@@ -58,8 +58,6 @@ def of_folders(
     if not documents:
         raise UserError(f"{name}: no documents to read; name a folder that has text in it")
     if questions is not None:
-        from chunkwise.evaluate.sets import own
-
         dataset, notes = _heard(lambda: own(questions, documents))
         return _of(replace(dataset, name=name), limit, seed, notes, skipped, failed)
     wanted = COUNT if limit is None else limit
@@ -84,8 +82,6 @@ def of_folders(
 
 def of_set(name: str, data: str | Path | None, *, limit: int | None = None, seed: int = 0) -> Material:
     """A known set, or a file of one's own, as `chunkwise.evaluate.sets.load` finds it."""
-    from chunkwise.evaluate.sets import load
-
     dataset, notes = _heard(lambda: load(name, data))
     return _of(dataset, limit, seed, notes)
 

@@ -7,13 +7,13 @@ from collections.abc import Iterator, Sequence
 from statistics import fmean, median
 from typing import TYPE_CHECKING, Any
 
-from chunkwise.evaluate.confidence import FEWEST, difference, holm, interval
-from chunkwise.evaluate.grid import labels
+from chunkwise.evaluate import difference, holm, interval, labels
+from chunkwise.evaluate.confidence import FEWEST
 
 if TYPE_CHECKING:
     from chunkwise.compare.run import Comparison
+    from chunkwise.evaluate import Cell
     from chunkwise.evaluate.plot import Line
-    from chunkwise.evaluate.results import Cell
 
 FIELDS = (
     "segment", "retrieve", "select", "embed", "budget", "recall", "recall_low", "recall_high", "precision", "iou",

@@ -20,14 +20,25 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 from chunkwise import __version__, recipe
 from chunkwise.budget import Budget
 from chunkwise.errors import ChunkwiseError, FallbackWarning, UserError
-from chunkwise.evaluate import Dataset, Evidence, Question
-from chunkwise.evaluate.boundaries import boundary_scores, pk, window_diff
-from chunkwise.evaluate.chunks import kept_whole
-from chunkwise.evaluate.cost import Cost, measured
-from chunkwise.evaluate.grid import Grid, Pipeline
-from chunkwise.evaluate.ranking import ndcg, recall_at_k
-from chunkwise.evaluate.results import Cell, Results
-from chunkwise.evaluate.spans import SpanScores, span_scores
+from chunkwise.evaluate import (
+    Cell,
+    Cost,
+    Dataset,
+    Evidence,
+    Grid,
+    Pipeline,
+    Question,
+    Results,
+    SpanScores,
+    boundary_scores,
+    kept_whole,
+    measured,
+    ndcg,
+    pk,
+    recall_at_k,
+    span_scores,
+    window_diff,
+)
 from chunkwise.index import Index
 from chunkwise.units import Candidates, Document, Span
 

@@ -9,6 +9,9 @@ ranking.py     the order of what was retrieved against grades
 answers.py     the reader's words against accepted answers, its citations against the evidence
 cost.py        time, memory, tokens given to the reader
 confidence.py  intervals over questions, and which differences are noise
+questions.py   questions made from documents, for those who have none
+grid.py        which pipelines are compared;  recipes.py  the grids of papers
+results.py     what was measured, kept line by line;  plot.py  recall against tokens as a picture
 """
 
 from chunkwise.evaluate.answers import AnswerScores, CitationScores, answer_scores, citation_scores
@@ -17,21 +20,28 @@ from chunkwise.evaluate.chunks import SizeStats, kept_whole, mean_clarity, mean_
 from chunkwise.evaluate.confidence import Difference, Interval, difference, holm, interval, verdict, verdicts
 from chunkwise.evaluate.cost import Cost, measured, measured_apart, reader_tokens
 from chunkwise.evaluate.dataset import Dataset, Evidence, Question
+from chunkwise.evaluate.grid import OURS, Grid, Pipeline, labels
 from chunkwise.evaluate.ranking import average_precision, dcg, ndcg, recall_at_k, reciprocal_rank
+from chunkwise.evaluate.results import Cell, Results
 from chunkwise.evaluate.sets import SETS, load, own
 from chunkwise.evaluate.spans import SpanScores, covered, in_tokens, precision_omega, span_scores
 
 __all__ = [
+    "OURS",
     "SETS",
     "AnswerScores",
     "BoundaryScores",
+    "Cell",
     "CitationScores",
     "Cost",
     "Dataset",
     "Difference",
     "Evidence",
+    "Grid",
     "Interval",
+    "Pipeline",
     "Question",
+    "Results",
     "SizeStats",
     "SpanScores",
     "answer_scores",
@@ -45,6 +55,7 @@ __all__ = [
     "in_tokens",
     "interval",
     "kept_whole",
+    "labels",
     "load",
     "mean_clarity",
     "mean_stickiness",
