@@ -49,6 +49,7 @@ if TYPE_CHECKING:
 
 WORK = ".chunkwise-compare"
 NEAR = 20  # characters that a boundary may be away from the true one
+SHOWN = 3  # warnings of one cut
 TIMED = 20  # questions that are asked again, for the time of one
 WARM = "This is read so that the language of a text is known before the clock starts.\n"
 BUILT = "built.json"  # beside an index that is whole
@@ -271,8 +272,10 @@ class _Run:
             self.broken[home.name] = _said(error)
             raise
         fallen = Counter(str(one.message) for one in heard if issubclass(one.category, FallbackWarning))
-        told = tuple(f"{count} x {said}" if count > 1 else said for said, count in fallen.most_common(3))
-        built = _Built(round(cost.seconds, 3), _megabytes(cost), told)
+        told = [f"{count} x {said}" if count > 1 else said for said, count in fallen.most_common(SHOWN)]
+        if len(fallen) > SHOWN:
+            told.append(f"and {len(fallen) - SHOWN} more like it")
+        built = _Built(round(cost.seconds, 3), _megabytes(cost), tuple(told))
         (home / BUILT).write_text(json.dumps(asdict(built)), encoding="utf-8")
         return built
 
