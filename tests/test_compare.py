@@ -350,9 +350,11 @@ def test_what_is_noise_and_what_is_not(dataset: Dataset, tmp_path: Path) -> None
 def test_names_say_only_what_differs() -> None:
     cuts = Grid(("fixed:size=9", "sentence"), ("bm25",)).pipelines
     assert labels(cuts) == (("fixed:size=9", "sentence"), "bm25 / coverage / minilm")
-    assert labels((*cuts, OURS)) == (("fixed:size=9", "sentence", "chunkwise default"), "bm25 / coverage / minilm")
+    assert labels((*cuts, OURS)) == (("fixed:size=9", "sentence", "chunkwise's default"), "bm25 / coverage / minilm")
     ways = (Pipeline("fixed", "bm25"), Pipeline("fixed", "dense"))
     assert labels(ways) == (("bm25", "dense"), "fixed / coverage / minilm")
+    twice = (*cuts, OURS, replace(OURS, embed="static"))
+    assert labels(twice)[0][2:] == ("chunkwise's default / minilm", "chunkwise's default / static")
     assert labels((OURS,)) == (("sentence",), "multiscale / coverage / minilm")
 
 

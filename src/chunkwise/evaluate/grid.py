@@ -71,9 +71,10 @@ def labels(pipelines: Sequence[Pipeline]) -> tuple[tuple[str, ...], str]:
     if not any(varies):
         varies[0] = True
     shared = " / ".join(word for word, differs in zip(plain[0], varies, strict=True) if not differs)
+    ours = [one for one in pipelines if one.ours] if len(plain) < len(parts) else []
     names = tuple(
-        "chunkwise default"
-        if one.ours and len(plain) < len(parts)
+        "chunkwise's default" + (f" / {one.embed}" if len(ours) > 1 else "")
+        if one in ours
         else " / ".join(word for word, differs in zip(part, varies, strict=True) if differs)
         for part, one in zip(parts, pipelines, strict=True)
     )
