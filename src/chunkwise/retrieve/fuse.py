@@ -8,7 +8,6 @@ import numpy as np
 
 from chunkwise.units import Floats, Ints
 
-
 # Scores of which `best` first looks at the largest alone.
 GROUP = 16
 

@@ -121,7 +121,7 @@ def running_sum(
     return sums
 
 
-def _surroundings(places: npt.NDArray[np.int32], reach: int) -> tuple[Ints, Ints]:
+def _surroundings(places: npt.NDArray[np.integer], reach: int) -> tuple[Ints, Ints]:
     """All places within `reach` of `places`, ascending, and where among them `places` are; linear, no sorting.
 
     Runs that do not touch lie side by side in the result, with `reach` places without the term between them and the
