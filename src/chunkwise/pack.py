@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
+import os
 import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from itertools import pairwise
-from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
@@ -181,7 +181,8 @@ def shown(source: str, roots: Sequence[str] = ()) -> str:
 
     roots: those folders. Where there are several, their own names stand in front, unless two bear the same one.
     """
-    if source.startswith(here := f"{Path.cwd().as_posix().rstrip('/')}/"):
+    here = os.getcwd().replace(os.sep, "/")  # noqa: PTH109  # a pathlib.Path costs more than all the rest
+    if source.startswith(here := f"{here.rstrip('/')}/"):
         return source.removeprefix(here)
     names = [root.rpartition("/")[2] for root in roots]
     for root, name in zip(roots, names, strict=True):
