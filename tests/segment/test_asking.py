@@ -249,7 +249,9 @@ def test_none_leaves_the_window_whole() -> None:
 
 
 def test_one_long_paragraph_is_shown_by_its_sentences() -> None:
-    text = " ".join(f"Sentence {n} of this long paragraph has a few more words in it than others have." for n in range(100))
+    text = " ".join(
+        f"Sentence {n} of this long paragraph has a few more words in it than others have." for n in range(100)
+    )
     spans = cut("lumberchunker:size=100", lambda prompt: "Answer: ID 3", Document.of(text))
     assert_tiles(spans, text)
     assert len(spans) > 40
@@ -306,7 +308,9 @@ def lines(listed: list[tuple[str, str]]) -> str:
         lines([LISTED[0], (LISTED[1][0], ""), LISTED[2]]),
         lines([LISTED[0], LISTED[1], ("quite another head was invented", "Nobody read them.")]),
         lines([("quite another head was invented", LISTED[0][1]), LISTED[1], LISTED[2]]),
-        lines([("The rnill stood by teh river", ""), ("Taxs rose in the spring", ""), ("An envoi came form the cap", "")]),
+        lines(
+            [("The rnill stood by teh river", ""), ("Taxs rose in the spring", ""), ("An envoi came form the cap", "")]
+        ),
     ],
 )
 def test_a_list_is_found_again(reply: str) -> None:
@@ -314,7 +318,10 @@ def test_a_list_is_found_again(reply: str) -> None:
 
 
 @settings(max_examples=200, deadline=None)
-@given(st.text("ab \n\r\u0301é👍🏽", max_size=80), st.lists(st.tuples(st.text("ab é", max_size=9), st.text("ab", max_size=9))))
+@given(
+    st.text("ab \n\r\u0301é👍🏽", max_size=80),
+    st.lists(st.tuples(st.text("ab é", max_size=9), st.text("ab", max_size=9))),
+)
 def test_any_list_gives_places_inside(text: str, listed: list[tuple[str, str]]) -> None:
     found = masked.starts(text, listed) or []
     assert found == sorted(set(found))
@@ -403,7 +410,13 @@ def in_stages(ask: Ask, text: str = TEXT, **options: int) -> list[int]:
 @pytest.mark.parametrize("window", [16, 17, 64, 200])
 @pytest.mark.parametrize(
     "wordy",
-    [lambda text: text * 3, lambda text: "word " * 500, lambda text: "字" * 999, lambda text: "ok", lambda text: "👩‍👩‍👧" * 40],
+    [
+        lambda text: text * 3,
+        lambda text: "word " * 500,
+        lambda text: "字" * 999,
+        lambda text: "ok",
+        lambda text: "👩‍👩‍👧" * 40,
+    ],
 )
 def test_summaries_end_whatever_is_said(wordy: Callable[[str], str], window: int) -> None:
     read: list[str] = []
@@ -424,7 +437,10 @@ def test_summaries_of_odd_texts(text: str) -> None:
 
 
 def test_summaries_without_a_model_are_beginnings() -> None:
-    with Server(answering(lambda prompt: "A summary."), hang()) as server, pytest.warns(FallbackWarning, match="silent"):
+    with (
+        Server(answering(lambda prompt: "A summary."), hang()) as server,
+        pytest.warns(FallbackWarning, match="silent"),
+    ):
         counts = in_stages(asker(server, read_timeout=0.1), window=100)
     assert counts[0] > 4
     with pytest.warns(FallbackWarning, match="could not be used"):
