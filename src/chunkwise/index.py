@@ -348,9 +348,8 @@ def _scan(settings: Mapping[str, str]) -> Embedder | None:
 def _segmenter(settings: Mapping[str, str], given: Supplies | None) -> Segmenter:
     from chunkwise.supplies import supplies
 
-    made: Segmenter = recipe.build(
-        settings["segmenter"], "segment", {**supplies(settings["embedder"]), **(given or {})}
-    )
+    models = {**supplies(settings["embedder"]), **(given or {})}
+    made: Segmenter = recipe.build(settings["segmenter"], "segment", models)
     return made
 
 
