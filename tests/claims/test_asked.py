@@ -39,8 +39,8 @@ def story() -> tuple[list[str], list[int]]:
             words = chance.choices(SUBJECTS[name], k=12)
             number = len(paragraphs)
             paragraphs.append(
-                f"In chapter {number} the {words[0]} and the {words[1]} met the {words[2]}, and after the {words[3]}"
-                f" there came a {words[4]} with its {words[5]}. The {words[6]} of the {words[7]} was {number} years old."
+                f"In chapter {number} the {words[0]} and the {words[1]} met the {words[2]}; after the {words[3]} there"
+                f" came a {words[4]} with its {words[5]}. The {words[6]} of the {words[7]} was {number} years old."
             )
     return paragraphs, begins
 
