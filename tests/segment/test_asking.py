@@ -172,6 +172,23 @@ def test_a_few_are_asked_at_once() -> None:
         assert asking.each([str(n) for n in range(2 * AT_ONCE)]) == [str(n) for n in range(2 * AT_ONCE)]
 
 
+def test_an_interruption_waits_for_nobody() -> None:
+    begun, over = threading.Barrier(AT_ONCE), threading.Event()
+    saw: list[bool] = []
+
+    def interrupted(prompt: str) -> str:
+        begun.wait(10)
+        if prompt == "0":
+            raise KeyboardInterrupt
+        saw.append(over.wait(10))
+        return prompt
+
+    with pytest.raises(KeyboardInterrupt), Asking(interrupted, "test", "nothing") as asking:
+        asking.each([str(n) for n in range(AT_ONCE)])
+    assert saw == []
+    over.set()
+
+
 def test_one_failure_is_tried_again() -> None:
     calls: list[str] = []
 

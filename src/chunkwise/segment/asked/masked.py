@@ -100,9 +100,11 @@ def nearest_end(pattern: str, text: str, latest: bool = False) -> tuple[int, int
     points = _points(text)
     row = np.zeros(len(text) + 1, dtype=np.int32)  # a stretch may begin anywhere
     for number, point in enumerate(_points(pattern), 1):
-        below = np.minimum(row[1:] + 1, row[:-1] + (points != point))
-        # What comes from the left costs a step a column, so that it is a running minimum less those steps.
-        row = np.minimum.accumulate(np.concatenate(([number], below)).astype(np.int32) - columns) + columns
+        step = np.empty_like(row)
+        step[0] = number
+        np.minimum(row[1:] + 1, row[:-1] + (points != point), out=step[1:])
+        # What comes from the left costs an edit a column, so that it is a running minimum less those edits.
+        row = np.minimum.accumulate(step - columns) + columns
     end = len(text) - int(np.argmin(row[::-1])) if latest else int(np.argmin(row))
     return int(row[end]), end
 
