@@ -37,7 +37,7 @@ def lumberchunker(size: int = 550, *, ask: Ask) -> Segmenter:
     are counted, not estimated; "none" may be answered, and then, or after two replies that cannot be read, the window
     ends where it is full. The released code stops five paragraphs before the end, this one at the end. A paragraph
     longer than the window is shown by its sentences.
-    One question for each chunk, in sequence: two or three hundred for a novel.
+    One question for each chunk, one after the other: hundreds for a novel.
     """
     checked(size, 0)
 
