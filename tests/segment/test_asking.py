@@ -268,11 +268,7 @@ def test_one_long_paragraph_is_shown_by_its_sentences() -> None:
     text = " ".join(
         f"Sentence {n} of this long paragraph has a few more words in it than others have." for n in range(100)
     )
-<<<<<<< HEAD:tests/segment/test_asked.py
-    spans = cut("lumberchunker:size=100", lambda prompt: "Answer: ID 3", Document.of(text))
-=======
     spans = cut("lumberchunker:size=100", right, Document.of(text))
->>>>>>> asked:tests/segment/test_asking.py
     assert_tiles(spans, text)
     assert len(spans) > 40
     assert all(text[start:].startswith("Sentence") for start, _ in spans)
