@@ -19,7 +19,7 @@ from chunkwise.cli.bar import IndexBar
 from chunkwise.cli.run import run
 from chunkwise.cli.where import nearest
 from chunkwise.index import Progress
-from llm_server import MODEL, Server, status, streamed
+from llm_server import MODEL, Server, status, streamed, whole
 
 SOURCE = Path(__file__).parent.parent / "src"
 GUIDE = """# Shop guide
@@ -215,6 +215,22 @@ def test_a_long_run_shows_a_bar_on_a_terminal_alone(
             bar.update(Progress(3, 4, 1000))
         shown = capsys.readouterr().err
         assert ("3 of 4 files" in shown) == terminal
+
+
+def test_a_segmenter_asks_the_model_and_says_where_it_could_not(cli: CLI, tmp_path: Path) -> None:
+    (tmp_path / "docs").mkdir()
+    paragraphs = [f"Paragraph {n} tells of the weather in the month of May.\n\n" for n in range(8)]
+    for name in ("a.txt", "b.txt"):
+        (tmp_path / "docs" / name).write_text(name + "".join(paragraphs))
+    made = ("index", tmp_path / "docs", "--into", tmp_path / "kb", "--vectors", "none", "--segmenter", "lumberchunker")
+    assert cli(*made).code == 2
+    with Server(whole("Answer: ID 3"), whole("Answer: none"), status(401, "bad key")) as server:
+        done = cli(*made, "--llm", server.spec)
+    assert done.code == 0
+    assert "3 chunks" in done.out
+    (said,) = [line for line in done.err.splitlines() if "lumberchunker" in line]
+    assert re.match(r"warning: lumberchunker on \S*b\.txt: .*bad key.*; the rest was not asked for: paragraphs", said)
+    assert ".py:" not in done.err
 
 
 def test_index_refuses_other_settings_for_what_is_there(cli: CLI) -> None:

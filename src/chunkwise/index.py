@@ -85,7 +85,7 @@ class Index:
         vectors: "lazy" (static vectors now, contextual ones for what becomes a candidate), "eager" (contextual ones
         for everything now), "static" or "none"; embedder: of the contextual vectors ("minilm", a folder, or
         URL#model). They are fixed when the knowledge base is made; asking an existing one for others raises UserError.
-        supplies: what makes the models that the segmenter asks for (`chunkwise.supplies.supplies` of the embedder).
+        supplies: what makes the models that the segmenter asks for, in place of those of `chunkwise.supplies.supplies`.
         Raises NoStore where there is nothing, or something else.
         """
         asked = {"segmenter": segmenter, "tokenizer": tokenizer, "vectors": vectors, "embedder": embedder}
@@ -348,7 +348,8 @@ def _scan(settings: Mapping[str, str]) -> Embedder | None:
 def _segmenter(settings: Mapping[str, str], given: Supplies | None) -> Segmenter:
     from chunkwise.supplies import supplies
 
-    made: Segmenter = recipe.build(settings["segmenter"], "segment", given or supplies(settings["embedder"]))
+    models = {**supplies(settings["embedder"]), **(given or {})}
+    made: Segmenter = recipe.build(settings["segmenter"], "segment", models)
     return made
 
 

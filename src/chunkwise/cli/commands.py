@@ -79,6 +79,10 @@ def index(
     segmenter: Annotated[str | None, typer.Option(metavar="SPEC", help="Recipe that cuts: sentence.")] = None,
     tokenizer: Annotated[str | None, typer.Option(metavar="NAME", help="What tokens are counted in.")] = None,
     embedder: Annotated[str | None, typer.Option(metavar="SPEC", help="minilm, a folder, or URL#model.")] = None,
+    llm: Annotated[
+        str | None,
+        typer.Option(metavar="URL#model", help="Endpoint that segmenters ask: lumberchunker, moc.", show_default=False),
+    ] = None,
     as_json: Json = False,
 ) -> None:
     """Index folders and files; again, and only what changed is read."""
@@ -86,12 +90,15 @@ def index(
     from chunkwise.cli.bar import IndexBar
     from chunkwise.errors import UserError
     from chunkwise.index import Index
+    from chunkwise.supplies import supplies
 
     if missing := [path for path in paths if not path.exists()]:
         raise UserError(f"{missing[0]}: no such file or folder; check the path")
     chosen: dict[str, Any] = {
         "segmenter": segmenter, "tokenizer": tokenizer, "vectors": vectors, "embedder": embedder
     }  # fmt: skip
+    if llm:
+        chosen["supplies"] = {"ask": supplies(llm=llm)["ask"]}
     with Index.open(into, **chosen) as opened:
         try:
             with IndexBar() as bar:

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import os
 import sys
-from collections.abc import Sequence
-from typing import NoReturn
+import warnings
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from typing import Any, NoReturn
 
-from chunkwise.errors import ChunkwiseError
+from chunkwise.errors import ChunkwiseError, FallbackWarning
 
 
 def main() -> NoReturn:
@@ -36,9 +38,10 @@ def run(arguments: Sequence[str]) -> int:
     from chunkwise.cli.commands import app
 
     try:
-        code = get_command(app).main(
-            [*(one for one in own if one != "--debug"), *arguments[len(own) :]], "chunkwise", standalone_mode=False
-        )
+        with _fallbacks_told():
+            code = get_command(app).main(
+                [*(one for one in own if one != "--debug"), *arguments[len(own) :]], "chunkwise", standalone_mode=False
+            )
         return code if isinstance(code, int) else 0
     except (KeyboardInterrupt, Abort):
         return _said("stopped", 130)
@@ -48,6 +51,24 @@ def run(arguments: Sequence[str]) -> int:
         if debug:
             raise
         return _explained(error)
+
+
+@contextmanager
+def _fallbacks_told() -> Iterator[None]:
+    """Say every fallback in a line on stderr, where Python would show the line of code that warns, and only once."""
+    with warnings.catch_warnings():
+        show = warnings.showwarning
+
+        def tell(message: Warning | str, category: type[Warning], *where: Any, **more: Any) -> None:
+            if not issubclass(category, FallbackWarning):
+                return show(message, category, *where, **more)
+            from chunkwise.cli.show import note
+
+            return note(f"warning: {message}")
+
+        warnings.simplefilter("always", FallbackWarning)
+        warnings.showwarning = tell
+        yield
 
 
 def _explained(error: Exception) -> int:

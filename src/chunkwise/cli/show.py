@@ -58,7 +58,10 @@ def note(message: str) -> None:
     text = Text(message)
     for kind, style in (("error:", "bold red"), ("failed:", "bold red"), ("warning:", "bold yellow")):
         text.highlight_words([kind] if message.startswith(kind) else [], style)
-    console("stderr").print(text)
+    styled = console("stderr")
+    with styled.capture() as made:
+        styled.print(text)
+    sys.stderr.write(made.get())  # a bar that is being shown takes this stream's place, and stands below the line
 
 
 def aside(message: str) -> None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from itertools import combinations
 from typing import NamedTuple, TypeAlias
 
@@ -12,7 +12,7 @@ import numpy.typing as npt
 from chunkwise.errors import UserError
 
 Scores: TypeAlias = Sequence[float] | npt.NDArray[np.floating]
-_BLOCK = 2**22  # numbers drawn at once: 32 MB however many the questions
+_BLOCK = 2**20  # numbers drawn at once: a few times 8 MB however many the questions
 
 LEVEL = 0.95
 FEWEST = 6  # of five paired differences even all of one sign are as likely as 1 in 16 by chance
@@ -41,7 +41,7 @@ def interval(scores: Scores, *, level: float = LEVEL, resamples: int = 10_000, s
     The same seed gives the same interval. Raises UserError for no scores, or one that is not a number.
     """
     values = _checked(scores)
-    low, high = np.quantile(_resampled(values, resamples, seed), _tails(level))
+    low, high = np.quantile(_resampled(values[None], resamples, seed), _tails(level))
     return Interval(float(values.mean()), float(low), float(high))
 
 
@@ -86,17 +86,18 @@ def _differences(
     scores: Mapping[str, Scores], level: float, resamples: int = 10_000, seed: int = 0
 ) -> dict[tuple[str, str], Difference]:
     """Every pair's difference, by the same draws of questions, which are made once for each name."""
-    values = {name: _checked(each) for name, each in scores.items()}
-    drawn = {name: _resampled(each, resamples, seed) for name, each in values.items()}
+    values = [_checked(each) for each in scores.values()]
+    for each in values[1:]:
+        if len(each) != len(values[0]):
+            raise UserError(f"{len(values[0])} scores against {len(each)}: compare over the same questions")
+    drawn = _resampled(np.array(values), resamples, seed) if values else np.empty((0, resamples))
     found = {}
-    for a, b in combinations(scores, 2):
-        if len(values[a]) != len(values[b]):
-            raise UserError(f"{len(values[a])} scores against {len(values[b])}: compare over the same questions")
-        gaps = drawn[a] - drawn[b]
+    for (a, name_a), (b, name_b) in combinations(enumerate(scores), 2):
+        gaps = np.round(drawn[a] - drawn[b], 12)  # equal sums may differ in their last bit, and a tie must be one
         low, high = np.quantile(gaps, _tails(level)).tolist()
         beyond = 1 + min(int((gaps <= 0).sum()), int((gaps >= 0).sum()))
         mean = float((values[a] - values[b]).mean())
-        found[a, b] = Difference(mean, low, high, min(1.0, 2 * beyond / (resamples + 1)))
+        found[name_a, name_b] = Difference(mean, low, high, min(1.0, 2 * beyond / (resamples + 1)))
     return found
 
 
@@ -131,13 +132,19 @@ def _checked(scores: Scores) -> npt.NDArray[np.float64]:
 
 
 def _resampled(values: npt.NDArray[np.float64], resamples: int, seed: int) -> npt.NDArray[np.float64]:
-    """Means of `resamples` draws with replacement, in blocks that bound the memory."""
+    """Means of rows [m, n] over `resamples` draws of their columns with replacement, the same for all rows.
+
+    How often each column was drawn, times the rows; in blocks of draws that bound the memory. float64 [m, resamples].
+    """
     rng = np.random.default_rng(seed)
-    rows = max(1, _BLOCK // len(values))
-    blocks: Iterator[int] = (min(rows, resamples - done) for done in range(0, resamples, rows))
-    return np.concatenate(
-        [values[rng.integers(0, len(values), (size, len(values)), dtype=np.int32)].mean(axis=1) for size in blocks]
-    )
+    n = values.shape[1]
+    means = np.empty((len(values), resamples))
+    for first in range(0, resamples, most := max(1, _BLOCK // n)):
+        size = min(most, resamples - first)
+        drawn = rng.integers(0, n, (size, n)) + n * np.arange(size)[:, None]
+        times = np.bincount(drawn.ravel(), minlength=size * n).reshape(size, n)
+        means[:, first : first + size] = values @ times.T / n
+    return means
 
 
 def _tails(level: float) -> tuple[float, float]:

@@ -3,10 +3,8 @@
 from __future__ import annotations
 
 import gc
-import multiprocessing
 import time
 from collections.abc import Callable, Iterable
-from concurrent.futures import ProcessPoolExecutor
 from pathlib import Path
 from typing import Any, NamedTuple, TypeVar
 
@@ -49,6 +47,9 @@ def measured_apart(function: Callable[..., T], *arguments: Any) -> tuple[T, Cost
     The function and its arguments must be picklable, the function importable. Imports that it makes are part of the
     cost. What it raises is raised here.
     """
+    import multiprocessing
+    from concurrent.futures import ProcessPoolExecutor
+
     with ProcessPoolExecutor(1, mp_context=multiprocessing.get_context("spawn")) as apart:
         return apart.submit(_measured_with, function, arguments).result()
 

@@ -59,14 +59,14 @@ class Asking:
         self._misread += replies
 
     def _at_once(self, prompts: Sequence[str]) -> list[str | None]:
-        results: list[str | BaseException] = [""] * len(prompts)
+        results: list[str | Exception] = [""] * len(prompts)
 
         def fetch(at: int) -> None:
             for _ in range(TRIES):
                 try:
                     results[at] = self._ask(prompts[at])
                     return
-                except BaseException as error:
+                except Exception as error:
                     results[at] = error
                     if not isinstance(error, EndpointError):
                         return
@@ -81,11 +81,11 @@ class Asking:
         self._asked += len(prompts)
         return [self._settled(result) for result in results]
 
-    def _settled(self, result: str | BaseException) -> str | None:
+    def _settled(self, result: str | Exception) -> str | None:
         if isinstance(result, EndpointError):
             self._trouble = self._trouble or result
             return None
-        if isinstance(result, BaseException):
+        if isinstance(result, Exception):
             raise result
         return result
 

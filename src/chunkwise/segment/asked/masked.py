@@ -5,6 +5,9 @@ from __future__ import annotations
 import json
 import re
 
+import numpy as np
+import numpy.typing as npt
+
 from chunkwise.segment.grapheme import whole
 
 MOST_ITEMS = 256  # of one reply; what a window can hold is far less
@@ -90,30 +93,24 @@ def _found(smooth: str, words: str, cursor: int, approximate: bool, last: bool =
 def nearest_end(pattern: str, text: str, latest: bool = False) -> tuple[int, int]:
     """(fewest edits, end) of the stretch of `text` that is nearest to `pattern`; the first such end, or the last.
 
-    Edits are insertions, deletions and substitutions of one character. Bit-parallel as by Myers and Hyyrö: a step for
-    each character of the text, on integers of as many bits as the pattern has characters.
+    Edits are insertions, deletions and substitutions of one character: the table of Sellers, a row for each character
+    of the pattern, all the text's columns of it at once. Time grows with the product of both.
     """
-    size = len(pattern)
-    masks: dict[str, int] = {}
-    for place, character in enumerate(pattern):
-        masks[character] = masks.get(character, 0) | 1 << place
-    full, top = (1 << size) - 1, 1 << max(0, size - 1)
-    plus, minus, edits = full, 0, size
-    fewest, end = size, 0
-    for at, character in enumerate(text, 1):
-        equal = masks.get(character, 0)
-        zero = ((((equal & plus) + plus) ^ plus) | equal | minus) & full
-        right = minus | (full & ~(zero | plus))
-        left = zero & plus
-        if right & top:
-            edits += 1
-        elif left & top:
-            edits -= 1
-        right, left = right << 1 & full, left << 1 & full
-        plus, minus = left | (full & ~(zero | right)), zero & right
-        if edits < fewest or (latest and edits == fewest):
-            fewest, end = edits, at
-    return fewest, end
+    columns = np.arange(len(text) + 1, dtype=np.int32)
+    points = _points(text)
+    row = np.zeros(len(text) + 1, dtype=np.int32)  # a stretch may begin anywhere
+    for number, point in enumerate(_points(pattern), 1):
+        step = np.empty_like(row)
+        step[0] = number
+        np.minimum(row[1:] + 1, row[:-1] + (points != point), out=step[1:])
+        # What comes from the left costs an edit a column, so that it is a running minimum less those edits.
+        row = np.minimum.accumulate(step - columns) + columns
+    end = len(text) - int(np.argmin(row[::-1])) if latest else int(np.argmin(row))
+    return int(row[end]), end
+
+
+def _points(text: str) -> npt.NDArray[np.uint32]:
+    return np.frombuffer(text.encode("utf-32-le", "surrogatepass"), dtype=np.uint32)
 
 
 def _word(smooth: str, at: int, slack: int) -> int:

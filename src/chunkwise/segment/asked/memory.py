@@ -122,8 +122,8 @@ def best_of_layers(scores: Floats, k: int) -> Ints:
 def _plans(replies: Sequence[str | None], units: int, asking: Asking) -> list[list[Item]]:
     """The different plans that the replies hold."""
     plans = [plan(reply, units) for reply in replies if reply is not None]
-    for _ in range(plans.count([])):
-        asking.misread()
+    if not any(plans):
+        asking.misread(len(plans))
     return [made for number, made in enumerate(plans) if made and made not in plans[:number]]
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
+from chunkwise.errors import UserError
 from chunkwise.models import Ask, CausalLM
 from chunkwise.recipe import recipe
 from chunkwise.segment import Segmenter
@@ -36,7 +37,7 @@ def lumberchunker(size: int = 550, *, ask: Ask) -> Segmenter:
     are counted, not estimated; "none" may be answered, and then, or after two replies that cannot be read, the window
     ends where it is full. The released code stops five paragraphs before the end, this one at the end. A paragraph
     longer than the window is shown by its sentences.
-    One question for each chunk, in sequence: two or three hundred for a novel.
+    One question for each chunk, one after the other: hundreds for a novel.
     """
     checked(size, 0)
 
@@ -68,7 +69,7 @@ def moc(size: int = 512, window: int = 1024, *, ask: Ask) -> Segmenter:
     class is replaced by the one nearest to the paragraphs' own length. Two questions a window, four at a time.
     """
     checked(size, 0)
-    checked(window, 0)
+    _counted(window=window)
 
     def cut(document: Document, offsets: TokenOffsets) -> list[Span]:
         text = document.text
@@ -114,8 +115,7 @@ def mom(size: int = 512, drafts: int = 3, window: int = 2048, *, ask: Ask, lm: C
     four times.
     """
     checked(size, 0)
-    checked(window, 0)
-    checked(drafts, 0)
+    _counted(window=window, drafts=drafts)
 
     def cut(document: Document, offsets: TokenOffsets) -> list[Span]:
         made = memory(document, offsets, ask=ask, lm=lm, size=size, drafts=drafts, window=window)
@@ -142,6 +142,12 @@ def summary(size: int = 2048) -> Segmenter:
         return reading_spans(document, offsets, size)
 
     return cut
+
+
+def _counted(**given: int) -> None:
+    for name, value in given.items():
+        if value < 1:
+            raise UserError(f"{name}={value}: give {name}=1 or more")
 
 
 def _granularity(reply: str | None, tokens: Ints) -> int:
