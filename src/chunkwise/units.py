@@ -73,12 +73,26 @@ class LineMap:
         return f"{source}:{numbers}" if self.unit == "line" else f"{source} p.{numbers}"
 
 
+class Element(NamedTuple):
+    """A piece of a page's layout: where it stands in the text and on the page, and what it is.
+
+    page: from 1; box: (left, top, right, bottom) in points from the page's top left corner, or None where its place is
+    not known; kind: "heading", "text", "list", "table" or "code".
+    """
+
+    span: Span
+    page: int
+    box: tuple[float, float, float, float] | None
+    kind: str
+
+
 @dataclass(frozen=True, slots=True)
 class Document:
     """One file's text and where it came from.
 
     id: content hash of the text; source: the path or URL it is cited by; media_type: such as "text/markdown" or
-    "text/x-python"; lines: the map from the text back to file lines or PDF pages.
+    "text/x-python"; lines: the map from the text back to file lines or PDF pages; layout: its elements in the order of
+    the text, where the format shows them (PDF, HTML). No part of what makes two documents equal: stores do not keep it.
     """
 
     id: str
@@ -87,6 +101,7 @@ class Document:
     media_type: str = "text/plain"
     metadata: Mapping[str, str] = field(default_factory=dict)
     lines: LineMap = field(default_factory=LineMap)
+    layout: tuple[Element, ...] = field(default=(), compare=False)
 
     @classmethod
     def of(cls, text: str, source: str = "<text>", media_type: str = "text/plain", **metadata: str) -> Document:
