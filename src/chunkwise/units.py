@@ -14,6 +14,7 @@ import numpy.typing as npt
 Floats: TypeAlias = npt.NDArray[np.float32]
 Ints: TypeAlias = npt.NDArray[np.int64]
 
+_STRETCH = 2**20  # characters looked through at a time, since their code points need four bytes each
 # Line numbers of nearly every file, made once: counting up anew would cost as much as finding the lines.
 _counting = tuple(range(1, 10_001))
 
@@ -48,15 +49,19 @@ class LineMap:
     def of_text(cls, text: str) -> LineMap:
         """The map of a text that is its file to the character; lines end at LF, CRLF or a lone CR."""
         codec, width = ("ascii", np.uint8) if text.isascii() else ("utf-32-le", np.uint32)
-        points: npt.NDArray[Any] = np.frombuffer(text.encode(codec, "surrogatepass"), dtype=width)
-        ends = points == 10
-        if "\r" in text:
-            lone_return = points == 13
-            lone_return[:-1] &= ~ends[1:]
-            ends |= lone_return
-        starts = (0, *(np.flatnonzero(ends) + 1).tolist())
+        starts = [0]
+        for begin in range(0, len(text), _STRETCH):
+            # One character more, to know a lone CR by.
+            stretch = text[begin : begin + _STRETCH + 1]
+            points: npt.NDArray[Any] = np.frombuffer(stretch.encode(codec, "surrogatepass"), dtype=width)
+            ends = points == 10
+            if "\r" in stretch:
+                lone_return = points == 13
+                lone_return[:-1] &= ~ends[1:]
+                ends |= lone_return
+            starts += (np.flatnonzero(ends[:_STRETCH]) + (begin + 1)).tolist()
         few = len(starts) <= len(_counting)
-        return cls(starts, _counting[: len(starts)] if few else tuple(range(1, len(starts) + 1)))
+        return cls(tuple(starts), _counting[: len(starts)] if few else tuple(range(1, len(starts) + 1)))
 
     def at(self, offset: int) -> int:
         """The line or page that holds the character at `offset`."""
