@@ -2,8 +2,8 @@
 
     python -m benchmarks.memory [--megabytes 200]
 
-The text is generated, the same each time: paragraphs of words, two sentences each, a few of the words beyond ASCII. Each
-way runs in a process of its own, whose peak resident memory is the whole of it, Python and libraries included. Writes
+The text is generated, the same each time: paragraphs of words, two sentences each, some words beyond ASCII. Each way
+runs in a process of its own, whose peak resident memory is the whole of it, Python and libraries included. Writes
 results/memory.md and .json.
 """
 
@@ -103,8 +103,8 @@ def main() -> None:
     lines = [
         "# Memory",
         "",
-        f"One text of {size:.0f} MB, cut by `{chosen.recipe}` into chunks (stream) or spans (whole); peak resident memory",
-        "of the whole process. One word is what Python, the libraries and the vocabulary take.",
+        f"One text of {size:.0f} MB, cut by `{chosen.recipe}` into chunks (stream) or spans (whole); peak resident",
+        "memory of the whole process. One word is what Python, the libraries and the vocabulary take.",
         "",
         "| way | peak memory, MB | MB/s | chunks |",
         "|---|---|---|---|",

@@ -22,10 +22,8 @@ def batches(elements: Elements, pages: int) -> Ints:
 
 
 def leads(elements: Elements) -> npt.NDArray[np.bool_]:
-    """Whether each element but the last is a heading of the next one; bool [n - 1]."""
-    heading = np.array([kind == "heading" for kind in elements.kinds])
-    found: npt.NDArray[np.bool_] = heading[:-1] & ~heading[1:]
-    return found
+    """Whether each element but the last is a heading, which leads the next one; bool [n - 1]."""
+    return np.array([kind == "heading" for kind in elements.kinds[:-1]], dtype=bool)
 
 
 def goes_on(text: str, elements: Elements) -> npt.NDArray[np.bool_]:

@@ -3,15 +3,19 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from itertools import pairwise
 
 import numpy as np
+import numpy.typing as npt
 
+from chunkwise.segment.language import language_of
 from chunkwise.segment.structure import outline
 from chunkwise.tokens import TokenOffsets
 from chunkwise.units import Document, Floats, Ints
 
 PAGE = 500  # tokens of a text that has no pages; about what a printed page holds
 _COLUMNS, _LINE, _WIDE = 80, 12.0, 468.0  # characters a line, points a line, points of the column
+_COLUMN = 650.0  # points of text on a printed page
 
 
 @dataclass(frozen=True, slots=True)
@@ -20,7 +24,8 @@ class Elements:
 
     bounds: int64 [n + 1], where each begins and the last one ends, so that they tile the text; pages: int64 [n];
     centres: float32 [n, 2], the middle of each box in points, pages laid one below the other; height: points from one
-    page's top to the next one's; kinds: "heading", "text", "list", "table" or "code".
+    page's top to the next one's; kinds: "heading", "text", "list", "table" or "code"; headed: bool [n], whether each
+    is a heading, or begins with one.
     """
 
     bounds: Ints
@@ -28,6 +33,7 @@ class Elements:
     centres: Floats
     height: float
     kinds: list[str]
+    headed: npt.NDArray[np.bool_]
 
     def __len__(self) -> int:
         return len(self.kinds)
@@ -54,10 +60,8 @@ def elements(document: Document, offsets: TokenOffsets) -> Elements:
         [((b[0] + b[2]) / 2, (b[1] + b[3]) / 2) if (b := at.box) else (0.0, height / 2) for at in row], np.float32
     )
     centres[:, 1] += np.float32(height) * (pages - pages[0])
-    return Elements(bounds, pages, centres, height or _COLUMN, [at.kind for at in row])
-
-
-_COLUMN = 650.0  # points of text on a printed page
+    headed = np.array([at.kind == "heading" for at in row])
+    return Elements(bounds, pages, centres, height or _COLUMN, [at.kind for at in row], headed)
 
 
 def _column(document: Document, offsets: TokenOffsets) -> Elements:
@@ -71,4 +75,12 @@ def _column(document: Document, offsets: TokenOffsets) -> Elements:
         pages = 1 + np.searchsorted(offsets.starts, bounds[:-1]) // PAGE
     middles = (bounds[:-1] + bounds[1:]) / 2 / _COLUMNS * _LINE
     centres = np.stack([np.full(len(middles), _WIDE / 2), middles], axis=1).astype(np.float32)
-    return Elements(bounds, pages.astype(np.int64), centres, _COLUMN, list(found.kinds))
+    paths = found.paths
+    headed = np.array([bool(path) and (at == 0 or path != paths[at - 1]) for at, path in enumerate(paths)])
+    kinds = [
+        "heading" if starts and "\n" not in document.text[a:b].strip() else kind  # a title with nothing under it
+        for starts, kind, (a, b) in zip(headed, found.kinds, pairwise(bounds.tolist()), strict=True)
+    ]
+    if language_of(document).kind == "code":
+        headed, kinds = np.zeros(len(kinds), dtype=bool), found.kinds
+    return Elements(bounds, pages.astype(np.int64), centres, _COLUMN, kinds, headed)

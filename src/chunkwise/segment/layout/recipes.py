@@ -93,7 +93,7 @@ def vision_guided_chunking(size: int = 512, pages: int = 4, carry: bool = True) 
         over = offsets.counts(found.bounds[whole]) > size
         joined |= led & ~over[np.cumsum(whole[:-2]) - 1]  # a heading goes with what fits a chunk with it
         units = found.bounds[np.concatenate(([True], ~joined, [True]))]
-        opens = border | (np.array(found.kinds[1:]) == "heading")
+        opens = border | found.headed[1:]
         return grouped(text, offsets, units, opens[~joined], size, size // _LEAST)
 
     return cut
