@@ -100,3 +100,11 @@ def test_public_names() -> None:
         assert getattr(chunkwise, name) is not None
     with pytest.raises(AttributeError, match="nothing_like_it"):
         _ = chunkwise.nothing_like_it
+
+
+def test_lines_of_a_long_text_are_those_of_its_stretches(monkeypatch: pytest.MonkeyPatch) -> None:
+    text = "é\r\na\rb\n\r\r\nc" * 9
+    whole = LineMap.of_text(text)
+    for stretch in range(1, 9):
+        monkeypatch.setattr("chunkwise.units._STRETCH", stretch)
+        assert LineMap.of_text(text) == whole

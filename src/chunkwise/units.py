@@ -14,6 +14,7 @@ import numpy.typing as npt
 Floats: TypeAlias = npt.NDArray[np.float32]
 Ints: TypeAlias = npt.NDArray[np.int64]
 
+_STRETCH = 2**20  # characters looked through at a time, since their code points need four bytes each
 # Line numbers of nearly every file, made once: counting up anew would cost as much as finding the lines.
 _counting = tuple(range(1, 10_001))
 
@@ -48,15 +49,19 @@ class LineMap:
     def of_text(cls, text: str) -> LineMap:
         """The map of a text that is its file to the character; lines end at LF, CRLF or a lone CR."""
         codec, width = ("ascii", np.uint8) if text.isascii() else ("utf-32-le", np.uint32)
-        points: npt.NDArray[Any] = np.frombuffer(text.encode(codec, "surrogatepass"), dtype=width)
-        ends = points == 10
-        if "\r" in text:
-            lone_return = points == 13
-            lone_return[:-1] &= ~ends[1:]
-            ends |= lone_return
-        starts = (0, *(np.flatnonzero(ends) + 1).tolist())
+        starts = [0]
+        for begin in range(0, len(text), _STRETCH):
+            # One character more, to know a lone CR by.
+            stretch = text[begin : begin + _STRETCH + 1]
+            points: npt.NDArray[Any] = np.frombuffer(stretch.encode(codec, "surrogatepass"), dtype=width)
+            ends = points == 10
+            if "\r" in stretch:
+                lone_return = points == 13
+                lone_return[:-1] &= ~ends[1:]
+                ends |= lone_return
+            starts += (np.flatnonzero(ends[:_STRETCH]) + (begin + 1)).tolist()
         few = len(starts) <= len(_counting)
-        return cls(starts, _counting[: len(starts)] if few else tuple(range(1, len(starts) + 1)))
+        return cls(tuple(starts), _counting[: len(starts)] if few else tuple(range(1, len(starts) + 1)))
 
     def at(self, offset: int) -> int:
         """The line or page that holds the character at `offset`."""
@@ -73,12 +78,26 @@ class LineMap:
         return f"{source}:{numbers}" if self.unit == "line" else f"{source} p.{numbers}"
 
 
+class Element(NamedTuple):
+    """A piece of a page's layout: where it stands in the text and on the page, and what it is.
+
+    page: from 1; box: (left, top, right, bottom) in points from the page's top left corner, or None where its place is
+    not known; kind: "heading", "text", "list", "table" or "code".
+    """
+
+    span: Span
+    page: int
+    box: tuple[float, float, float, float] | None
+    kind: str
+
+
 @dataclass(frozen=True, slots=True)
 class Document:
     """One file's text and where it came from.
 
     id: content hash of the text; source: the path or URL it is cited by; media_type: such as "text/markdown" or
-    "text/x-python"; lines: the map from the text back to file lines or PDF pages.
+    "text/x-python"; lines: the map from the text back to file lines or PDF pages; layout: its elements in the order of
+    the text, where the format shows them (PDF, HTML). No part of what makes two documents equal: stores do not keep it.
     """
 
     id: str
@@ -87,6 +106,7 @@ class Document:
     media_type: str = "text/plain"
     metadata: Mapping[str, str] = field(default_factory=dict)
     lines: LineMap = field(default_factory=LineMap)
+    layout: tuple[Element, ...] = field(default=(), compare=False)
 
     @classmethod
     def of(cls, text: str, source: str = "<text>", media_type: str = "text/plain", **metadata: str) -> Document:

@@ -67,7 +67,7 @@ def test_fixed() -> None:
 
 @pytest.mark.parametrize("size", [200, 512])
 def test_cast(size: int) -> None:
-    """The chunks joined equal the file and no function that fits is cut; fixed cuts many."""
+    """The chunks joined equal the file, no function that fits is cut and the imports are whole; fixed cuts many."""
     source = inspect.getsource(ast)
     lines = (0, *LineMap.of_text(source).starts)
     functions = [
@@ -86,3 +86,11 @@ def test_cast(size: int) -> None:
     assert "".join(source[start:end] for start, end in cut(f"cast:size={size}", source, "text/x-python")) == source
     assert cut_functions(f"cast:size={size}") == 0
     assert cut_functions(f"fixed:size={size}") > 10
+    imports = "".join(f"from library.module_{number} import name_{number}\n" for number in range(size // 12))
+    source = f'"""{BOOK[: 2 * size]}"""\n\n{imports}\n\n' + inspect.getsource(textwrap.dedent)
+
+    def pieces_of_imports(spec: str) -> int:
+        return sum("from library." in source[start:end] for start, end in cut(spec, source, "text/x-python"))
+
+    assert pieces_of_imports(f"cast:size={size}") == 1
+    assert pieces_of_imports(f"fixed:size={size}") == 2

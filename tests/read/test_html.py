@@ -138,6 +138,27 @@ def test_fragments_and_broken_markup() -> None:
     assert page("<div>" * 3000 + "deep").text == "deep"
 
 
+def test_elements() -> None:
+    document = page(PAGE)
+    found = [(at.kind, document.text[at.span.start : at.span.end]) for at in document.layout]
+    assert [kind for kind, _ in found] == (
+        ["heading", "text"]
+        + ["list"] * 6
+        + ["table"] * 2
+        + ["text"] * 3
+        + ["code"]
+        + ["text"] * 2
+        + ["heading", "text"]
+    )
+    assert ("table", "Tea | 2 €") in found
+    assert "\n".join(text for _, text in found).split() == document.text.split()
+    tops = [at.box[1] for at in document.layout if at.box]
+    assert tops == sorted(set(tops))
+    assert document.layout[4].box is not None
+    assert document.layout[4].box[0] > 18.0  # an item of a list in a list
+    assert parse(b"plain", "a.txt").layout == ()
+
+
 @given(st.text(alphabet=st.sampled_from(list("ab <>/&;\n\"'=!-")), max_size=80))
 def test_any_markup_reads(source: str) -> None:
     document = page(source)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from io import BytesIO
 
 import pytest
@@ -10,7 +11,8 @@ from pypdf.generic import DecodedStreamObject, DictionaryObject, NameObject
 
 from chunkwise.errors import ReadError
 from chunkwise.read import parse
-from chunkwise.units import Span
+from chunkwise.units import Document, Span
+from drawn import column, drawn
 
 
 def pdf(*pages: str, title: str = "", password: str | None = None) -> bytes:
@@ -77,3 +79,51 @@ def test_locked() -> None:
 def test_no_text() -> None:
     with pytest.raises(ReadError, match=r"a\.pdf: the PDF has no text.*OCR"):
         parse(pdf("", ""), "a.pdf")
+
+
+def shown(document: Document) -> list[tuple[str, str]]:
+    return [(at.kind, document.text[at.span.start : at.span.end]) for at in document.layout]
+
+
+def test_elements_of_two_columns() -> None:
+    left = column(40, 700, ["The left column has words", "on two lines.", "", "And a second paragraph."])
+    right = column(330, 700, ["The right column", "has its own."])
+    title = [(40.0, 750.0, 18.0, "A title over both")]
+    document = parse(drawn(title + left[:2] + left[3:] + right), "a.pdf")
+    assert shown(document) == [
+        ("heading", "A title over both"),
+        ("text", "The left column has words\non two lines."),
+        ("text", "And a second paragraph."),
+        ("text", "The right column\nhas its own."),
+    ]
+    boxes = [at.box for at in document.layout]
+    assert [(round(box[0]), round(box[1])) for box in boxes if box] == [(40, 32), (40, 90), (40, 126), (330, 90)]
+    assert all(box and box[0] < box[2] and box[1] < box[3] for box in boxes)
+
+
+def test_elements_of_lists_and_tables() -> None:
+    items = column(60, 700, ["- one thing", "- another thing"])
+    rows = [(60 + 150.0 * at, 600 - 14.0 * row, 10.0, f"cell {row} {at}") for row in range(3) for at in range(3)]
+    document = parse(drawn(items + rows + column(60, 500, ["The words below it are a paragraph."])), "a.pdf")
+    assert [kind for kind, _ in shown(document)] == ["list", "table", "text"]
+
+
+def test_bold_titles() -> None:
+    assert [kind for kind, _ in shown(parse(drawn(column(60, 700, ["All of it is bold"]), bold=True), "a.pdf"))] == [
+        "text"
+    ]
+
+
+def test_pages_without_text_have_no_elements() -> None:
+    document = parse(drawn([], column(60, 700, ["Words."]), []), "a.pdf")
+    assert [(at.page, at.kind) for at in document.layout] == [(2, "text")]
+    with pytest.raises(ReadError, match="no text"):
+        parse(drawn([]), "a.pdf")
+
+
+def test_elements_lie_in_the_text_in_order() -> None:
+    document = parse(drawn(*[column(60, 700, ["One line", "two lines"]) for _ in range(3)]), "a.pdf")
+    ends = [0, *(edge for at in document.layout for edge in at.span)]
+    assert ends == sorted(ends)
+    assert ends[-1] == len(document.text)
+    assert document == replace(document, layout=())

@@ -41,7 +41,7 @@ def parse(data: bytes, source: str, media_type: str | None = None) -> Document:
     metadata = {"title": reading.title} if reading.title else {}
     if encoding != "utf-8":
         metadata["encoding"] = encoding
-    return Document(content_id(reading.text), reading.text, source, media, metadata, reading.lines)
+    return Document(content_id(reading.text), reading.text, source, media, metadata, reading.lines, reading.elements)
 
 
 def source_of(path: Path) -> str:

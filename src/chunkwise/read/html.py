@@ -9,7 +9,7 @@ from itertools import chain
 from typing import TYPE_CHECKING, NamedTuple
 
 from chunkwise.read.layout import Layout, Reading
-from chunkwise.units import LineMap
+from chunkwise.units import Element, LineMap, Span
 
 if TYPE_CHECKING:
     from selectolax.lexbor import LexborHTMLParser, LexborNode
@@ -34,6 +34,8 @@ _token = re.compile(
 )
 _code_language = re.compile(r"(?:language|lang|highlight)-(?:source-)?([\w+#-]+)")
 _lookahead = 64  # texts of the source that are tried before a text of the tree is taken to be none of them
+_LINE, _WIDE, _INDENT = 12.0, 468.0, 18.0  # points: a line's height, the column's width, a list's indentation
+_COLUMNS = 80  # characters that a line of the column is taken to hold
 _break = "\0"  # stands for <br>: no NUL comes out of an HTML parser
 
 
@@ -49,7 +51,9 @@ def read_html(source: str) -> Reading:
 
     Headings become `#` headings, blocks stand apart by a blank line, items are `- ` or `1. ` lines, table rows are
     `a | b` lines, `pre` is fenced and kept to the character. Scripts, styles, navigation and hidden parts are left out.
-    A row that holds tables, headings or paragraphs is page layout, and its cells are read as blocks.
+    A row that holds tables, headings or paragraphs is page layout, and its cells are read as blocks. Each block, item
+    and row is an element, boxed as it stands in this text: one column of lines, items indented. What the page's style
+    sheets make of it is not known.
     """
     from selectolax.lexbor import LexborHTMLParser
 
@@ -114,6 +118,8 @@ class _Page:
         self._group = 0  # of the list or table we are in: its blocks stand on consecutive lines; 0 is none
         self._last_group = 0
         self._after_term = False
+        self._cut_row = False  # the block under construction is a row of values that has just ended
+        self._top = 0  # lines laid out
 
     def read(self, root: LexborNode) -> None:
         """Lay out the tree below `root`; iterative, since real pages nest deeper than Python's stack."""
@@ -186,7 +192,7 @@ class _Page:
 
     def _leave(self, node: LexborNode, tag: str) -> None:
         if tag == "tr" and self._row:
-            self._row = False
+            self._row, self._cut_row = False, True
             if not any(piece.text.strip(" |\n\t") for piece in self._block):
                 self._block.clear()
         if tag in _blocks:
@@ -224,15 +230,30 @@ class _Page:
         """Lay out the block under construction, if it holds any word, apart from the block before it."""
         pieces = list(_verbatim(self._block, language) if self._pre else _flowing(self._block))
         self._block.clear()
+        cut_row, self._cut_row = self._cut_row, False
         if not pieces:
             return
         if len(self.layout):
-            self.layout.add("\n" if self._after_term or 0 < self._group == self._last_group else "\n\n")
+            close = self._after_term or 0 < self._group == self._last_group
+            self.layout.add("\n" if close else "\n\n")
+            self._top += 0 if close else 1
         indent = "" if self._pre else "  " * len(self._lists)
+        start = len(self.layout)
         self.layout.add(self._prefix or indent, pieces[0].line)
         for piece in pieces:
             self.layout.add(*piece)
+        heading = self._prefix in _headings.values()
+        kind = "table" if cut_row else "heading" if heading else "code" if self._pre else "list" if self._lists else ""
+        self._place(Span(start, len(self.layout)), sum(text.count("\n") for text, _ in pieces), kind or "text")
         self._prefix, self._after_term, self._last_group = "", False, self._group
+
+    def _place(self, span: Span, breaks: int, kind: str) -> None:
+        """Note the element just laid out, in lines of _LINE points and _WIDE points of width."""
+        lines = breaks + 1 + (span.end - span.start) // _COLUMNS
+        left = _INDENT * len(self._lists)
+        box = (left, _LINE * self._top, _WIDE, _LINE * (self._top + lines))
+        self.layout.place(Element(span, 1, box, kind))
+        self._top += lines
 
 
 def _flowing(block: Iterable[Piece]) -> Iterator[Piece]:

@@ -4,15 +4,16 @@ from __future__ import annotations
 
 from typing import Literal, NamedTuple
 
-from chunkwise.units import LineMap
+from chunkwise.units import Element, LineMap
 
 
 class Reading(NamedTuple):
-    """What a format's reader gives: the text, its map back to the file, and its title where it has one."""
+    """What a format's reader gives: the text, its map back to the file, and its title and elements where it has any."""
 
     text: str
     lines: LineMap
     title: str = ""
+    elements: tuple[Element, ...] = ()
 
 
 class Layout:
@@ -23,6 +24,7 @@ class Layout:
         self._starts: list[int] = []
         self._numbers: list[int] = []
         self._length = 0
+        self._elements: list[Element] = []
 
     def __len__(self) -> int:
         return self._length
@@ -35,7 +37,12 @@ class Layout:
         self._pieces.append(piece)
         self._length += len(piece)
 
+    def place(self, *elements: Element) -> None:
+        """Append elements of what was added, in order."""
+        self._elements.extend(elements)
+
     def reading(self, unit: Literal["line", "page"] = "line", title: str = "") -> Reading:
         """The whole text with its map."""
         starts = (0, *self._starts[1:]) if self._starts else (0,)
-        return Reading("".join(self._pieces), LineMap(starts, tuple(self._numbers) or (1,), unit), title)
+        lines = LineMap(starts, tuple(self._numbers) or (1,), unit)
+        return Reading("".join(self._pieces), lines, title, tuple(self._elements))

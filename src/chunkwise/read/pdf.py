@@ -7,6 +7,7 @@ from io import BytesIO
 from typing import TYPE_CHECKING
 
 from chunkwise.errors import ReadError
+from chunkwise.read.boxes import Runs, elements
 from chunkwise.read.decode import sound
 from chunkwise.read.layout import Layout, Reading
 
@@ -17,7 +18,8 @@ if TYPE_CHECKING:
 def read_pdf(data: bytes, source: str) -> Reading:
     """The text of a PDF's pages, a blank line between them, mapped to page numbers.
 
-    Hyphens at line ends stay as they are. Raises ReadError for a truncated, damaged or locked file, and for one that
+    Hyphens at line ends stay as they are. The layout's elements are boxed as the page is drawn, a page without text has
+    none. Raises ReadError for a truncated, damaged or locked file, and for one that
     has no text, such as a scan.
     """
     if b"%%EOF" not in data.rstrip(b"\0\t\n\r ")[-4096:]:
@@ -26,10 +28,16 @@ def read_pdf(data: bytes, source: str) -> Reading:
     try:
         reader = _open(data, source)
         for number, page in enumerate(reader.pages, 1):
-            text = sound(page.extract_text()).rstrip()
+            runs = Runs()
+            drawn = page.extract_text(visitor_text=runs.visit)
+            text = sound(drawn).rstrip()
             if text.strip():
                 pages.add("\n\n" if len(pages) else "")
+                start = len(pages)
                 pages.add(text, number)
+                if len(sound(drawn)) == len(drawn):  # else the runs stand elsewhere
+                    box = page.mediabox
+                    pages.place(*elements(text, runs.found, number, float(box.top), start))
         about = reader.metadata
         title = sound(str((about and about.title) or ""))
     except ReadError:

@@ -1,7 +1,8 @@
 """Documents to chunks: cut at the document's own joints, every span exact to the character.
 
 `outline` finds a document's structure once, `sentence_bounds` its sentences; a `Segmenter`, built by a recipe of the
-family "segment", cuts; `chunks` makes of its spans what the index stores. tree-sitter loads when code is first cut.
+family "segment", cuts; `chunks` makes of its spans what the index stores; `stream` does so for a text too large to be
+held whole. tree-sitter loads when code is first cut.
 """
 
 from __future__ import annotations
@@ -16,7 +17,7 @@ from chunkwise.segment.structure import Outline, outline
 from chunkwise.tokens import TokenOffsets
 from chunkwise.units import Chunk, Document, Span, content_id
 
-__all__ = ["Outline", "Segmenter", "chunks", "outline", "sentence_bounds"]
+__all__ = ["Outline", "Segmenter", "chunks", "outline", "sentence_bounds", "stream"]
 
 Segmenter: TypeAlias = Callable[[Document, TokenOffsets], list[Span]]
 
@@ -38,3 +39,6 @@ def chunks(document: Document, segmenter: Segmenter, offsets: TokenOffsets) -> l
         Chunk(content_id(piece := text[span[0] : span[1]]), doc_id, span, piece, count, kinds[block], paths[block])
         for span, count, block in zip(spans, tokens, blocks, strict=True)
     ]
+
+
+from chunkwise.segment.piecewise import stream  # noqa: E402  # it is made of what stands above

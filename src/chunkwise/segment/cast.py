@@ -5,8 +5,8 @@ from __future__ import annotations
 from bisect import bisect_left
 from collections.abc import Callable
 from dataclasses import dataclass, field
-from itertools import pairwise
-from typing import TYPE_CHECKING
+from itertools import groupby, pairwise
+from typing import TYPE_CHECKING, NamedTuple, TypeAlias
 
 from chunkwise.segment.fit import fit, last_separator
 from chunkwise.segment.syntax import LEADS, characters, line_start, parse
@@ -16,14 +16,37 @@ from chunkwise.units import Span
 if TYPE_CHECKING:
     from tree_sitter import Node
 
+_IMPORTS = frozenset(
+    """
+    import_statement import_from_statement future_import_statement import_declaration import_header use_declaration
+    using_directive namespace_use_declaration preproc_include
+    """.split()  # noqa: SIM905
+)
 _DEEPEST = 200  # nodes above one another that are each too large; below, code is no code, and is cut as prose is
+
+
+class _Imports(NamedTuple):
+    """Import statements that follow one another, to the walk a node like any other."""
+
+    children: list[Node]
+
+    @property
+    def child_count(self) -> int:
+        return len(self.children)
+
+    @property
+    def end_byte(self) -> int:
+        return self.children[-1].end_byte
+
+
+_Part: TypeAlias = "tuple[int, int, Node | _Imports]"  # where it begins, where the node's own line does, and the node
 
 
 @dataclass(slots=True)
 class _Frame:
     """A node too large for one chunk, whose children are being packed."""
 
-    parts: list[tuple[int, int, Node]]  # where each child's part begins, where its own line does, and the child
+    parts: list[_Part]
     end: int
     at: int = 0
     windows: list[int] = field(default_factory=list)  # where each window begins; it ends where the next one does
@@ -34,7 +57,8 @@ def along_syntax(text: str, grammar: str, offsets: TokenOffsets, size: int) -> l
 
     Siblings fill a window greedily; a node that does not fit is packed by its children, and neighbouring windows
     under one parent are merged while they fit. What lies between two nodes goes with the first, comments and
-    decorators on lines of their own with what follows. A leaf that is too large is cut as prose is.
+    decorators on lines of their own with what follows; imports that follow one another are one node. A leaf that is
+    too large is cut as prose is.
     """
     if not text:
         return []
@@ -83,9 +107,9 @@ def _merged(windows: list[int], end: int, size: int, tokens: Callable[[int, int]
     return merged
 
 
-def _parts(text: str, node: Node, start: int, character: Callable[[int], int]) -> list[tuple[int, int, Node]]:
+def _parts(text: str, node: Node | _Imports, start: int, character: Callable[[int], int]) -> list[_Part]:
     """The node's children with the place where each one's part begins; the first begins at `start`."""
-    parts: list[tuple[int, int, Node]] = []
+    parts: list[_Part] = []
     led = False
     for child in node.children:
         at = character(child.start_byte)
@@ -96,4 +120,16 @@ def _parts(text: str, node: Node, start: int, character: Callable[[int], int]) -
         elif own > parts[-1][1]:
             parts.append((own, own, child))
         led = begins >= 0 and child.type.endswith(LEADS)
-    return parts
+    return parts if isinstance(node, _Imports) else _imports_as_one(parts)
+
+
+def _imports_as_one(parts: list[_Part]) -> list[_Part]:
+    """The parts with each run of import statements made one."""
+    joined: list[_Part] = []
+    for imports, run in groupby(parts, lambda part: not isinstance(part[2], _Imports) and part[2].type in _IMPORTS):
+        some = list(run)
+        if imports and len(some) > 1:
+            joined.append((*some[0][:2], _Imports([node for *_, node in some if not isinstance(node, _Imports)])))
+        else:
+            joined.extend(some)
+    return joined

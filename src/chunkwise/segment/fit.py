@@ -65,7 +65,7 @@ def fit(text: str, offsets: TokenOffsets, size: int, overlap: int, boundary: Bou
     first = bisect_left(starts, start)
     spans: list[Span] = []
     done = start
-    begins_clean = _clean(text, start)
+    begins_clean = clean(text, start)
     while done < stop:
         room = size
         while True:
@@ -73,7 +73,7 @@ def fit(text: str, offsets: TokenOffsets, size: int, overlap: int, boundary: Bou
             end = stop
             if limit < stop:
                 end = boundary(text, max(start, done), limit) if limit > done + 1 else done + 1
-            ends_clean = _clean(text, end)
+            ends_clean = clean(text, end)
             if begins_clean and ends_clean and offsets.splits_lines and end <= limit:
                 break  # its tokens are those of the pass, and the room holds no more than `size` of them
             excess = _excess(text, offsets, start, end, size)
@@ -82,14 +82,14 @@ def fit(text: str, offsets: TokenOffsets, size: int, overlap: int, boundary: Bou
             if end - done > 1 and room > 1:
                 room -= min(excess, room - 1)
             else:  # no room beyond what the last span holds already: begin after it
-                start, begins_clean, room = done, _clean(text, done), size if start < done else 0
+                start, begins_clean, room = done, clean(text, done), size if start < done else 0
                 first = bisect_left(starts, start)
         spans.append(Span(start, end))
         first = bisect_left(starts, end, first, min(total, first + size + 1))
         start, begins_clean = end, ends_clean
         if overlap and end < stop:
             start = _back(text, starts, first, end, overlap, spans[-1].start)
-            first, begins_clean = bisect_left(starts, start), _clean(text, start)
+            first, begins_clean = bisect_left(starts, start), clean(text, start)
         done = end
     return spans
 
@@ -109,7 +109,7 @@ def _excess(text: str, offsets: TokenOffsets, start: int, end: int, size: int) -
     return offsets.alone(text[start:end]) - size
 
 
-def _clean(text: str, at: int) -> bool:
+def clean(text: str, at: int) -> bool:
     """Whether a cut at `at` leaves the tokens on both sides as they are."""
     if not 0 < at < len(text):
         return True

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from functools import lru_cache
+from importlib.util import find_spec
 from typing import Literal, NamedTuple
 
 from chunkwise.units import Document
@@ -21,9 +23,54 @@ _LINES = Language("code")
 _ROWS = Language("table")
 
 _WITHOUT_GRAMMAR = """
-    json yaml yml toml ini cfg conf xml css scss sql lua swift kotlin kt scala perl pl r julia jl haskell hs zig dart
-    elixir ex erlang erl clojure clj vue svelte proto makefile mk dockerfile cmake diff patch
+    json yaml yml toml ini cfg conf xml css scss vue svelte makefile mk dockerfile cmake diff patch
 """
+
+# Read by their grammar where its wheel `tree-sitter-<name>` is installed: what they are known by beside that name.
+_WHERE_INSTALLED = {
+    "ada": "adb ads",
+    "clojure": "clj cljs cljc",
+    "commonlisp": "lisp lsp cl",
+    "cuda": "cu cuh",
+    "d": "",
+    "dart": "",
+    "elixir": "ex exs",
+    "elm": "",
+    "erlang": "erl hrl",
+    "fortran": "f f77 f90 f95 f03 f08",
+    "fsharp": "fs fsx",
+    "gleam": "",
+    "glsl": "vert frag",
+    "groovy": "gradle",
+    "haskell": "hs",
+    "hcl": "tf tfvars",
+    "julia": "jl",
+    "kotlin": "kt kts",
+    "lua": "",
+    "matlab": "",
+    "nim": "",
+    "nix": "",
+    "objc": "objective-c m mm",
+    "ocaml": "ml",
+    "odin": "",
+    "pascal": "pas dpr",
+    "perl": "pl pm",
+    "powershell": "ps1 psm1",
+    "proto": "protobuf",
+    "r": "",
+    "racket": "rkt",
+    "scala": "sc",
+    "scheme": "scm ss",
+    "solidity": "sol",
+    "sql": "ddl",
+    "starlark": "bzl bazel",
+    "swift": "",
+    "systemverilog": "sv svh",
+    "tcl": "",
+    "verilog": "v vh",
+    "vhdl": "vhd",
+    "zig": "",
+}
 
 # Keyed by the ending of a file and by the media type's second half without "x-"; both say the same thing.
 _KNOWN: dict[str, Language] = {
@@ -51,6 +98,7 @@ _KNOWN: dict[str, Language] = {
         for name in names.split()
     },
 }
+_GRAMMAR_OF = {name: grammar for grammar, names in _WHERE_INSTALLED.items() for name in (grammar, *names.split())}
 _WRITTEN = 100_000
 _BY_ENDING_ONLY = {"ts": _KNOWN["typescript"]}
 
@@ -73,7 +121,23 @@ def _named(document: Document) -> Language:
     minor = minor.removeprefix("x-").removeprefix("vnd.")
     if minor in _KNOWN:
         return _KNOWN[minor]
+    ending = document.source.rpartition(".")[2].lower() if "." in document.source else ""
     if minor == "plain" or major not in ("text", "application") or minor == "octet-stream":
-        ending = document.source.rpartition(".")[2].lower() if "." in document.source else ""
-        return _BY_ENDING_ONLY.get(ending) or _KNOWN.get(ending, PLAIN)
-    return _LINES if minor.endswith(("+json", "+xml")) else PLAIN
+        return _BY_ENDING_ONLY.get(ending) or _KNOWN.get(ending) or _further(ending, PLAIN)
+    return _further(minor, _LINES if minor.endswith(("+json", "+xml")) else PLAIN)
+
+
+@lru_cache(maxsize=256)
+def _further(name: str, otherwise: Language) -> Language:
+    """A language that is read by its grammar where one is installed, as lines of code where it is known to be code."""
+    grammar = _GRAMMAR_OF.get(name, name)
+    try:
+        found = bool(grammar.isidentifier() and find_spec(f"tree_sitter_{grammar}"))
+        if found:
+            from chunkwise.segment import syntax
+
+            syntax.grammar(grammar)
+            return Language("code", grammar=grammar)
+    except Exception:  # a wheel for another tree-sitter, or none of a grammar
+        pass
+    return _LINES if name in _GRAMMAR_OF else otherwise

@@ -213,15 +213,21 @@ def _level(style: str, levels: list[str]) -> int:
 
 
 _SENTENCE_END = re.compile(
-    r"""(?<![.!?…]) [.!?…]++ ["'”’»)\]*_`]{0,4} (?:\s|\\[nrt])++
-      | [。！？｡．।॥۔؟։።។] ["'”’」』）】》〉]{0,4} \s*+""",
+    r"""(?<![.!?…]) [.!?…]++ (?:[ \u00a0\u202f]» | ["'”’»)\]*_`]{0,4}) (?:\s|\\[nrt])++
+      | [。！？｡．।॥۔؟։።፧።។။།༎] ["'”’」』）】》〉]{0,4} \s*+
+      | (?<=[\u0370-\u03ff\u1f00-\u1fff]) [;\u037e] ["'”’»)]{0,4} \s++""",
     re.VERBOSE,
+)
+_MONTH = re.compile(  # after the number of a day or a century
+    r"\s(?:Januar|Jänner|Februar|März|April|Mai|Juni|Juli|August|September|Oktober|November|Dezember|Jahrhundert|Jh)\b"
 )
 _SHORTENED = """
     mr mrs ms dr prof rev hon st sr jr gen col capt lt sgt sen rep gov pres messrs vs viz cf eg ie e.g i.e al ca approx
     fig figs eq eqs sec ch no nos vol vols pp ed eds trans art dept univ inc ltd co corp bros est mt ft ave blvd rd
     jan feb mar apr jun jul aug sep sept oct nov dec a.m p.m u.s u.k u.n d.c ph.d m.d b.a m.a op cit ibid
-    bzw usw z.b d.h u.a str nr
+    bzw usw z.b d.h u.a str nr vgl ggf evtl sog inkl abb bd hrsg ff mme mlle av avda sra srta sres pág págs núm ud uds
+    sig sigg dott avv ing ul dhr mevr hr bijv проф акад доц ул пл пер просп пр тов рис табл гл стр вул κα κος डॉ प्रो
+    ts ths pgs gs tp jl doç
 """
 _ABBREVIATIONS = frozenset(_SHORTENED.split())
 _BEFORE = 12  # characters looked at before a full stop: longer than any abbreviation
@@ -230,7 +236,8 @@ _BEFORE = 12  # characters looked at before a full stop: longer than any abbrevi
 def sentence_ends(text: str) -> Ints:
     """Offsets at which a sentence has just ended, its closing quotes and blanks included; int64, ascending.
 
-    Terminators of Latin, Greek, Cyrillic, CJK, Arabic, Urdu, Indic, Armenian, Ethiopic and Khmer scripts. A full stop
+    Terminators of Latin, Greek, Cyrillic, CJK, Arabic, Urdu, Indic, Armenian, Ethiopic, Khmer, Burmese and Tibetan
+    scripts; Thai and Lao write none. A full stop
     after an abbreviation, an initial or a list number ends nothing, nor one before a small letter, unless the text
     writes its sentences so.
     """
@@ -261,7 +268,9 @@ def _is_abbreviation(text: str, at: int) -> bool:
     words = before.split()
     if not words or before[-1].isspace():
         return False
-    word = words[-1].lstrip("([{\"'“‘«*_")
+    word = words[-1].lstrip("([{\"'“‘„«¿¡*_")
+    if word.isdigit() and len(word) < 3 and _MONTH.match(text, at + 1):
+        return True
     if len(word) == 1:
         return (word.isalpha() and word != "I") or (word.isdigit() and before[: -len(word)].endswith("\n"))
     if word.isdigit():

@@ -15,7 +15,7 @@ from chunkwise.segment.structure import Draft, Outline, Path
 if TYPE_CHECKING:
     from tree_sitter import Language, Node, Tree
 
-# Python; JavaScript and TypeScript; Java, Go and C#; Rust; C and C++; Ruby and PHP
+# Python; JavaScript and TypeScript; Java, Go and C#; Rust; C and C++; Ruby and PHP; Kotlin, Swift, Scala and Julia
 _DEFINING = """
     function_definition class_definition
     function_declaration generator_function_declaration class_declaration abstract_class_declaration method_definition
@@ -25,6 +25,7 @@ _DEFINING = """
     function_item struct_item enum_item union_item trait_item impl_item mod_item macro_definition
     struct_specifier class_specifier enum_specifier namespace_definition
     class module method singleton_method trait_declaration
+    object_declaration protocol_declaration object_definition trait_definition struct_definition module_definition
 """
 _DEFINITIONS = frozenset(_DEFINING.split())
 _WRAPPERS = frozenset(["decorated_definition", "export_statement", "template_declaration"])
@@ -44,8 +45,9 @@ def grammar(name: str) -> Language:
     from tree_sitter import Language
 
     package = importlib.import_module(f"tree_sitter_{'typescript' if name == 'tsx' else name}")
-    own = {"typescript": "language_typescript", "tsx": "language_tsx", "php": "language_php"}
-    return Language(getattr(package, own.get(name, "language"))())
+    # Wheels of several grammars, such as typescript's, name each; the one that bears the wheel's name is meant.
+    own = f"language_{name}"
+    return Language(getattr(package, own if hasattr(package, own) else "language")())
 
 
 @lru_cache(maxsize=2)  # the outline and a cut by syntax ask for the same tree one after the other
