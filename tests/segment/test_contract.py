@@ -194,7 +194,7 @@ def test_chunks_carry_text_tokens_kind_and_path() -> None:
 
 def test_no_chunks_of_an_empty_document() -> None:
     for name in NAMES:
-        assert chunks(Document.of(""), build(name, "segment"), tokenizer().offsets("")) == []
+        assert chunks(Document.of(""), build(name, "segment", SUPPLIES), tokenizer().offsets("")) == []
 
 
 def test_a_tokenizer_that_tells_only_offsets_is_believed() -> None:
