@@ -303,7 +303,7 @@ def main() -> None:
             }
             scores[kind].append(row)
             print(kind, row, file=sys.stderr, flush=True)
-    found = {
+    found: dict[str, Any] = {
         "setting": setting(*PACKAGES) | {"load": f"{load:.1f} at the start; provisional where that is above 0.5"},
         "texts": {
             kind: f"{len(texts)} texts, {sum(len(text) for text, _ in texts) / 1000:.0f} thousand characters, "
