@@ -16,11 +16,11 @@ TINY = 50  # non-blank characters; less than that is no unit of its own, save wh
 GROUPED = {"code": 240, "table": 100, "text": 0}  # characters up to which statements or rows are taken together
 
 
-def sentences(text: str, outlined: Outline) -> list[Span]:
+def sentences(text: str, outlined: Outline, tiny: int = TINY) -> list[Span]:
     """Spans that tile `text`, none across the start of a block.
 
     Blanks belong to the sentence before them, indentation to the statement after it. A piece longer than LONGEST is
-    cut at a clause or a blank; one shorter than TINY joins its neighbour in the block.
+    cut at a clause or a blank; one of fewer than `tiny` non-blank characters joins its neighbour in the block.
     """
     if not text:
         return []
@@ -38,31 +38,31 @@ def sentences(text: str, outlined: Outline) -> list[Span]:
     start, weight, loose = 0, 0, False  # the unit being made: where it starts, what is in it, may more be grouped to it
     for index, (left, right) in enumerate(pairwise(bounds)):
         limit = GROUPED[kinds[blocks[index]]] if not in_prose[index] else 0
-        ink = len("".join(text[left:right].split())) if right - left < 4 * TINY else TINY
+        ink = len("".join(text[left:right].split())) if right - left < 4 * tiny else tiny
         if left in walls or index == 0:
             if index:
-                _close(text, start, left, spans, floor, weight)
+                _close(text, start, left, spans, floor, weight, tiny)
             start, weight, loose, floor = left, ink, limit > 0, len(spans)
             continue
-        joins = weight < TINY or (ink < TINY and left not in steps)
+        joins = weight < tiny or (ink < tiny and left not in steps)
         if right - start <= max(limit if loose else 0, LONGEST if joins else 0):
             weight, loose = weight + ink, loose and limit > 0
         else:
-            _close(text, start, left, spans, floor, weight)
+            _close(text, start, left, spans, floor, weight, tiny)
             start, weight, loose = left, ink, limit > 0
-    _close(text, start, len(text), spans, floor, weight)
+    _close(text, start, len(text), spans, floor, weight, tiny)
     return spans
 
 
-def sentence_bounds(document: Document) -> Ints:
+def sentence_bounds(document: Document, tiny: int = TINY) -> Ints:
     """Where the document's sentences begin and the last one ends; int64 [n + 1], [0] for an empty text."""
-    spans = sentences(document.text, outline(document))
+    spans = sentences(document.text, outline(document), tiny)
     return np.array([0, *(span.end for span in spans)], dtype=np.int64)
 
 
-def _close(text: str, start: int, end: int, spans: list[Span], floor: int, weight: int) -> None:
+def _close(text: str, start: int, end: int, spans: list[Span], floor: int, weight: int, tiny: int) -> None:
     """Add the unit, in parts where it is too long, or to the span before it where it is tiny."""
-    if weight < TINY and len(spans) > floor and end - spans[-1].start <= LONGEST + 2 * TINY:
+    if weight < tiny and len(spans) > floor and end - spans[-1].start <= LONGEST + 2 * TINY:
         spans[-1] = Span(spans[-1].start, end)
         return
     while end - start > LONGEST + TINY:

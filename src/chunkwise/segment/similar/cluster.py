@@ -23,10 +23,9 @@ def best_runs(vectors: Floats, tokens: Ints, size: int, strictness: float) -> Br
     sums = np.concatenate((np.zeros((1, vectors.shape[1])), np.cumsum(vectors, axis=0, dtype=np.float64)))
     squares = np.einsum("ij,ij->i", sums, sums)
     ends = np.concatenate(([0], np.cumsum(tokens)))
-    earliest = np.searchsorted(ends, ends - size).clip(
-        max=np.arange(n + 1) - 1
-    )  # a sentence that is too long stands alone
-    earliest = np.maximum(earliest, np.arange(n + 1) - _MOST)
+    places = np.arange(n + 1)
+    fits = np.searchsorted(ends, ends - size)
+    earliest = np.clip(fits, places - _MOST, places - 1)  # a sentence that is too long stands alone
     price = strictness * float(1 - np.einsum("ij,ij->i", vectors[1:], vectors[:-1]).mean()) if n > 1 else 0.0
     costs, begins = np.zeros(n + 1), np.zeros(n + 1, dtype=np.int64)
     for first in range(1, n + 1, _BLOCK):

@@ -13,10 +13,9 @@ from chunkwise.recipe import recipe
 from chunkwise.segment import Segmenter
 from chunkwise.segment.fit import checked
 from chunkwise.segment.group import grouped
-from chunkwise.segment.sentence import sentence_bounds
 from chunkwise.segment.similar.cluster import best_runs
 from chunkwise.segment.similar.paired import trained_for
-from chunkwise.segment.similar.signal import centred, distances, peaks, sentence_vectors
+from chunkwise.segment.similar.signal import centred, distances, peaks, sentence_vectors, short_sentences
 from chunkwise.segment.similar.window import within_windows
 from chunkwise.segment.threshold import Breaks, above_percentile
 from chunkwise.tokens import TokenOffsets
@@ -110,7 +109,7 @@ def late(size: int = 64, window: int = 192) -> Segmenter:
     checked(window, 0)
 
     def cut(document: Document, offsets: TokenOffsets) -> list[Span]:
-        return within_windows(document.text, offsets, sentence_bounds(document), size, window)
+        return within_windows(document.text, offsets, short_sentences(document), size, window)
 
     return cut
 
@@ -120,7 +119,7 @@ def _cut(embed: Embed, breaks: Callable[[Floats, Ints], Breaks], size: int, leas
     checked(size, 0)
 
     def cut(document: Document, offsets: TokenOffsets) -> list[Span]:
-        bounds = sentence_bounds(document)
+        bounds = short_sentences(document)
         found = np.zeros(max(0, len(bounds) - 2), dtype=bool)
         if len(found):
             vectors = sentence_vectors(embed, document, bounds)

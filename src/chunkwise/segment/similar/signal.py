@@ -3,15 +3,23 @@
 from __future__ import annotations
 
 import warnings
+from itertools import pairwise
 
 import numpy as np
 import numpy.typing as npt
 
 from chunkwise.errors import EndpointError, FallbackWarning
 from chunkwise.models import Embed
+from chunkwise.segment.sentence import sentence_bounds
 from chunkwise.units import Document, Floats, Ints
 
+SHORTEST = 20  # non-blank characters of a sentence here: in longer ones, good for search, some joints lie within
 _AT_ONCE = 4096  # sentences an embedder is given in one call, which sorts them by length and batches them itself
+
+
+def short_sentences(document: Document) -> Ints:
+    """Where the sentences begin that are compared, and where the last one ends; int64 [n + 1]."""
+    return sentence_bounds(document, SHORTEST)
 
 
 def sentence_vectors(embed: Embed, document: Document, bounds: Ints) -> Floats:
@@ -20,7 +28,7 @@ def sentence_vectors(embed: Embed, document: Document, bounds: Ints) -> Floats:
     Where the embedder fails or answers nonsense it is what came before, [m, d] with m < n, and a FallbackWarning.
     """
     text, edges = document.text, bounds.tolist()
-    texts = [text[start:end] for start, end in zip(edges, edges[1:], strict=False)]
+    texts = [text[start:end] for start, end in pairwise(edges)]
     got: list[Floats] = []
     for first in range(0, len(texts), _AT_ONCE):
         part = texts[first : first + _AT_ONCE]
@@ -33,8 +41,8 @@ def sentence_vectors(embed: Embed, document: Document, bounds: Ints) -> Floats:
             if vectors.ndim != 2 or len(vectors) != len(part) or not np.isfinite(vectors).all():
                 wrong = f"no {len(part)} vectors of finite numbers but an array {vectors.shape}"
         if wrong:
-            said = f"{document.source}: cut by size alone from character {edges[first]}, since the embedder failed: {wrong}"
-            warnings.warn(FallbackWarning(said), stacklevel=3)
+            where = f"{document.source}: cut by size alone from character {edges[first]}"
+            warnings.warn(FallbackWarning(f"{where}, since the embedder failed: {wrong}"), stacklevel=3)
             break
         got.append(vectors)
     return np.concatenate(got) if got else np.zeros((0, 1), dtype=np.float32)
