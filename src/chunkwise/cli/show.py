@@ -145,16 +145,17 @@ def status(path: Path, counts: Mapping[str, int], settings: Mapping[str, str], r
 
 
 def recipes(found: Sequence[Recipe]) -> None:
-    """Recipes by family, each with its claim and whose idea it is."""
+    """Recipes by family, each with its claim, whose idea it is, and the test that holds it to the claim."""
     from rich.table import Table
 
     table = Table(box=None, padding=(0, 2, 0, 0), pad_edge=False, header_style="dim")
-    for name in ("family", "recipe", "what it should be seen to do, and whose idea it is"):
-        table.add_column(name, no_wrap=name != "what it should be seen to do, and whose idea it is")
+    claims = "what it should be seen to do, whose idea it is, and its check"
+    for name in ("family", "recipe", claims):
+        table.add_column(name, no_wrap=name != claims)
     family = ""
     for one in found:
         names = "\n".join((one.name, *(f"= {alias}" for alias in one.aliases)))
-        about = _cell(one.claim).append(f"\n{one.seed}", "dim")
+        about = _cell(one.claim).append(f"\n{one.seed}\n{one.check}", "dim")
         table.add_row(_cell(one.family if one.family != family else "", "bold"), _cell(names, "cyan"), about)
         family = one.family
     _print(table)
