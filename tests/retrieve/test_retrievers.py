@@ -10,9 +10,11 @@ from hypothesis import Phase, given, settings
 from hypothesis import strategies as st
 
 import planted
+from chunkwise.embed import Distilled
 from chunkwise.errors import StaleError
 from chunkwise.recipe import build, recipes
 from chunkwise.retrieve import Corpus
+from chunkwise.units import Floats
 
 every_retriever = pytest.mark.parametrize("name", [made.name for made in recipes("retrieve")])
 ALPHABET = ["ash", "birch", "cedar", "elm", "fir", "the"]
@@ -93,6 +95,28 @@ def test_contextual_vectors_are_made_once_and_kept(tmp_path: Path) -> None:
     kept = Corpus(corpus.store, corpus.scan, judge).judged(everything[::-1])
     np.testing.assert_allclose(kept[::-1], first, atol=1e-3)
     assert judge.asked == []
+
+
+def test_the_judge_asks_in_the_scan_that_it_taught(tmp_path: Path) -> None:
+    """A question whose words the scan does not know finds its chunk by the teacher's reading, and only by that."""
+
+    class Pupil(planted.Meanings):
+        teacher = "meanings"
+
+        def projected(self, vectors: Floats) -> Floats:
+            return vectors
+
+    texts = {f"/{n:02}": ["the fir. "] for n in range(6)} | {"/wood": ["an oak. "]}
+    pupil, judge = Pupil("oak", "fir"), planted.Meanings("oak tannin", "fir resin")
+    assert isinstance(pupil, Distilled)
+    pupil.name = "pupil"
+    taught = planted.corpus(tmp_path / "taught", texts, pupil, judge)
+    assert taught.text(int(taught.nearest("tannin", 1)[0][0])) == "an oak. "
+    np.testing.assert_allclose(np.linalg.norm(taught.scan_query("tannin")), 1, atol=1e-6)
+    for number, other in enumerate((None, planted.Trigrams(3, "other"))):
+        alone = planted.corpus(tmp_path / f"{number}", texts, pupil, other)
+        np.testing.assert_array_equal(alone.scan_query("tannin"), pupil(["tannin"])[0])
+        assert alone.text(int(alone.nearest("tannin", 1)[0][0])) == "the fir. "
 
 
 def test_texts_and_neighbours(tmp_path: Path) -> None:

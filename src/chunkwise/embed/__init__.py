@@ -6,6 +6,6 @@ static.py      one vector for each word piece, distilled from MiniLM
 endpoint.py    any OpenAI-compatible /v1/embeddings
 """
 
-from chunkwise.embed.choose import Embedder, embedder
+from chunkwise.embed.choose import Distilled, Embedder, embedder
 
-__all__ = ["Embedder", "embedder"]
+__all__ = ["Distilled", "Embedder", "embedder"]

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Protocol, cast
+from typing import TYPE_CHECKING, Protocol, cast, runtime_checkable
 
 from chunkwise.errors import UserError
 from chunkwise.units import Floats
@@ -26,6 +26,18 @@ class Embedder(Protocol):
 
     def __call__(self, texts: Sequence[str]) -> Floats:
         """float32 [n, dim], rows of length 1; [0, dim] for no texts. An empty text has a vector too."""
+
+
+@runtime_checkable
+class Distilled(Embedder, Protocol):
+    """An embedder fitted to another one's vectors, which can be taken into its space."""
+
+    @property
+    def teacher(self) -> str:
+        """The name of that other embedder."""
+
+    def projected(self, vectors: Floats) -> Floats:
+        """The teacher's vectors [n, d] in this space; float32 [n, dim], rows of length 1."""
 
 
 def embedder(spec: str = "minilm") -> Embedder:

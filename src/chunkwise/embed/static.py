@@ -1,4 +1,4 @@
-"""One vector for each word piece, distilled from MiniLM: no model runs, a text is the mean of its pieces."""
+"""One vector for each word piece, distilled from MiniLM: no model runs, a text is the sum of its pieces."""
 
 from __future__ import annotations
 
@@ -22,11 +22,12 @@ _WORDS = re.compile(r"[^\s!-/:-@\[-`{-~]+|[!-/:-@\[-`{-~]")  # cuts only where B
 
 
 class StaticEmbedder:
-    """Texts to unit vectors by a frequency-weighted mean of word piece vectors taken from a transformer.
+    """Texts to unit vectors: the direction of the sum of word piece vectors fitted to a transformer's vectors.
 
-    The weights are those of Arora et al. 2017, "A simple but tough-to-beat baseline for sentence embeddings".
-    path: a table made by `scripts/distil_static.py`; the one of MiniLM comes with the package, so neither the model nor
-    its wheel is needed. The first 10 000 characters of a text are read. `name` holds the hashes of model and table.
+    The fit starts from the frequency weights of Arora et al. 2017, "A simple but tough-to-beat baseline for sentence
+    embeddings". path: a table made by `scripts/distil_static.py`; the one of MiniLM comes with the package, so neither
+    the model nor its wheel is needed. The first 10 000 characters of a text are read. `name` holds the hashes of model
+    and table; `teacher` is the name of the embedder whose vectors `projected` takes into the table's space.
     Raises ModelError when the file is no such table.
     """
 
@@ -43,7 +44,10 @@ class StaticEmbedder:
             self._levels = 2 * levels - 15
             self._scales: Floats = table.arrays["scales"]
             self._weights: Floats = table.arrays["weights"]
+            self._projection = table.arrays["projection"].astype(np.float32)
+            self._origin: Floats = table.arrays["origin"]
             self.name = table.metadata["name"]
+            self.teacher = table.metadata["teacher"]
         except (KeyError, ValueError) as error:
             raise ModelError(f"{path} is no table of piece vectors: {error}") from error
         self.dim = int(self._levels.shape[1])
@@ -62,6 +66,13 @@ class StaticEmbedder:
                 rows = self._rows(list(chain.from_iterable(words)))
                 found[start : start + self._BLOCK] = _sums(self._known[rows], lengths)
         return unit_rows(found)
+
+    def projected(self, vectors: Floats) -> Floats:
+        """The teacher's vectors [n, d] in the table's space, where its reading of a text is near the table's own.
+
+        Unit vectors float32 [n, dim].
+        """
+        return unit_rows((vectors - self._origin) @ self._projection)
 
     def _rows(self, words: list[str]) -> Ints:
         """Where in `_known` the vector of each word stands; new words are learnt first."""

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, TypeAlias
 import numpy as np
 import numpy.typing as npt
 
+from chunkwise.embed import Distilled
 from chunkwise.errors import StaleError, StoreError
 from chunkwise.retrieve.dense import nearest, signs_apart
 from chunkwise.retrieve.lexical import Lexical, running_sum
@@ -67,7 +68,7 @@ class Corpus:
         matrix, bits = self.snapshot.matrix, self.snapshot.bits
         if self.scan is None or matrix is None or bits is None or not len(self):
             return np.zeros(0, dtype=np.int64), np.zeros(0, dtype=np.float32)
-        return nearest(matrix, bits, self.query_vector(self.scan, query), k)
+        return nearest(matrix, bits, self.scan_query(query), k)
 
     def leanings(self, query: str, widths: Sequence[int]) -> Floats | None:
         """How far each chunk's surroundings lean towards the query in the scanned space, at each width.
@@ -78,7 +79,7 @@ class Corpus:
         matrix, bits = self.snapshot.matrix, self.snapshot.bits
         if self.scan is None or matrix is None or bits is None or not len(self):
             return None
-        apart = signs_apart(bits, self.query_vector(self.scan, query))
+        apart = signs_apart(bits, self.scan_query(query))
         dimensions = matrix.shape[1]
         # Whole numbers, whose running sums are quick, and whose differences are exact even where the sums overflow.
         cosine = np.rint(ONE * np.cos(np.pi * np.arange(dimensions + 1) / dimensions)).astype(np.int32)
@@ -192,6 +193,19 @@ class Corpus:
         documents = self.snapshot.document[chunks]
         adjoin: npt.NDArray[np.bool_] = (np.diff(chunks) == 1) & (np.diff(documents) == 0)
         return adjoin
+
+    def scan_query(self, query: str) -> Floats:
+        """The query in the scanned space; float32 [d].
+
+        Where the judge taught the scan's embedder, its vector of the query, made anyway, is taken into that space, and
+        the mean of both searches: the one knows what the query means, the other how chunks are seen in the scan.
+        """
+        assert self.scan is not None
+        own = self.query_vector(self.scan, query)
+        if self.judge is None or not isinstance(self.scan, Distilled) or self.scan.teacher != self.judge.name:
+            return own
+        mean = own + self.scan.projected(self.query_vector(self.judge, query)[None])[0]
+        return np.asarray(mean / max(float(np.linalg.norm(mean)), 1e-9), np.float32)
 
     def query_vector(self, embedder: Embedder, query: str) -> Floats:
         """The query in an embedder's space; float32 [d]. The latest few are kept."""
