@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Literal
 
 from chunkwise import recipe
 from chunkwise.budget import Budget
-from chunkwise.errors import ReadError, StaleError, UserError
+from chunkwise.errors import NoStore, ReadError, StaleError, UserError
 from chunkwise.store import Entry, FileState, SQLiteStore
 from chunkwise.units import Document
 
@@ -323,7 +323,14 @@ class Index:
 
     @cached_property
     def _scan(self) -> Embedder | None:
-        return _scan(self.settings)
+        scan = _scan(self.settings)
+        made = self.settings["space"]
+        if scan and scan.name != made:
+            raise NoStore(
+                f"{self.path} holds vectors of {made}, and this chunkwise makes those of {scan.name};"
+                " delete it and index again, or index into another directory"
+            )
+        return scan
 
     @cached_property
     def _judge(self) -> Embedder | None:
@@ -348,7 +355,9 @@ def _scan(settings: Mapping[str, str]) -> Embedder | None:
 def _segmenter(settings: Mapping[str, str], given: Supplies | None) -> Segmenter:
     from chunkwise.supplies import supplies
 
-    models = {**supplies(settings["embedder"]), **(given or {})}
+    # Cut by the vectors that chunks get while they are indexed: with lazy ones no model is to run before it is asked.
+    embedder = settings["embedder"] if settings["vectors"] == "eager" else "static"
+    models = {**supplies(embedder), **(given or {})}
     made: Segmenter = recipe.build(settings["segmenter"], "segment", models)
     return made
 

@@ -318,7 +318,7 @@ class _Run:
     def _supplies(self, embed: str) -> Supplies:
         from chunkwise.supplies import supplies
 
-        return self.given or supplies("minilm" if embed == "none" else embed, self.llm)
+        return self.given or supplies(embed if self.eager and embed != "none" else "static", self.llm)
 
     def _asks(self, pipeline: Pipeline) -> str:
         """The language model, where the cut is made by one."""

@@ -54,7 +54,7 @@ def semantic(size: int = 512, percentile: float = 80.0, around: int = 3, least: 
     seed="Is Semantic Chunking Worth the Computational Cost?",
     claim="the clustering form: finds topics of unequal length and how many there are, which fixed sizes cannot",
 )
-def semantic_clusters(size: int = 512, strictness: float = 1.4, least: int = 0, *, embed: Embed) -> Segmenter:
+def semantic_clusters(size: int = 512, strictness: float = 1.6, least: int = 0, *, embed: Embed) -> Segmenter:
     """Chunks that are the best clusters of neighbouring sentences, of at most `size` tokens.
 
     The paper clusters by a mix of distance in meaning and in place; here place is absolute: a cluster is a run of
