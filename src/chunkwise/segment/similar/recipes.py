@@ -64,7 +64,7 @@ def semantic_clusters(size: int = 512, strictness: float = 1.6, least: int = 0, 
     failing embedder: as in `semantic`.
     """
     if strictness < 0:
-        raise UserError(f"strictness={strictness:g}: give 0 or more; 1.4 finds most topics")
+        raise UserError(f"strictness={strictness:g}: give 0 or more; 1.6 finds most topics")
     return _cut(embed, lambda vectors, tokens: best_runs(centred(vectors), tokens, size, strictness), size, least)
 
 
