@@ -18,7 +18,7 @@ WIDTHS = (0, 1, 3, 6)
     seed="Chunkwise's own: evidence at several scales",
     claim="finds evidence that a fixed window misses, because a chunk's surroundings speak for it at every width",
 )
-def multiscale(judges: int = 96, lean: float = 0.5, weight: float = 0.5, whole: float = 2.5) -> Retriever:
+def multiscale(judges: int = 192, lean: float = 0.7, weight: float = 0.5, whole: float = 2.5) -> Retriever:
     """Small chunks scored by what their surroundings say at several widths; contextual vectors judge the best.
 
     judges: how many readings (chunks, or whole short documents) get a contextual vector; lean: weight of each width's
