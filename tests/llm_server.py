@@ -31,11 +31,13 @@ class Request:
 class Talk(BaseHTTPRequestHandler):
     protocol_version = "HTTP/1.1"
     server: Scripted
+    asked: Request
 
     def do_POST(self) -> None:
         body = self.rfile.read(int(self.headers["Content-Length"]))
         headers = {name.lower(): value for name, value in self.headers.items()}
-        turn = self.server.next_turn(Request(self.path, headers, json.loads(body)))
+        self.asked = Request(self.path, headers, json.loads(body))
+        turn = self.server.next_turn(self.asked)
         turn(self)
 
     def log_message(self, format: str, *args: Any) -> None:  # noqa: A002 - overrides
@@ -118,6 +120,11 @@ def whole(text: str, **changes: Any) -> Turn:
     """A plain JSON answer."""
     choice = {"index": 0, "message": {"role": "assistant", "content": text}, "finish_reason": "stop"}
     return as_json({"object": "chat.completion", "model": MODEL, "choices": [choice], "usage": USAGE} | changes)
+
+
+def answering(reply: Callable[[str], str]) -> Turn:
+    """A plain JSON answer made of the last message; several may be asked for at once."""
+    return lambda talk: whole(reply(talk.asked.body["messages"][-1]["content"]))(talk)
 
 
 def as_json(content: Any, code: int = 200, headers: Mapping[str, str] | None = None) -> Turn:

@@ -51,3 +51,7 @@ class EndpointError(ChunkwiseError):
 
 class FallbackWarning(UserWarning):
     """A model failed or answered nonsense, and something simpler did its work: what, where, and what did instead."""
+
+
+class SkippedWarning(UserWarning):
+    """Something that was given cannot be used and was left out: what, where, and why."""

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import os
 import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from itertools import pairwise
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 
@@ -23,8 +24,7 @@ if TYPE_CHECKING:
 CANDIDATES = 400
 
 
-@dataclass(frozen=True, slots=True)
-class Considered:
+class Considered(NamedTuple):
     """One candidate of a pack: which chunk it is, where it stands, and what was decided."""
 
     id: str
@@ -116,7 +116,8 @@ def pack(
     while True:
         selection = select(candidates, Budget(room))
         passages = _passages(corpus, candidates, selection, tokenizer, made)
-        tokens = tokenizer.count(context(passages)) if labels else sum(passage.tokens for passage in passages)
+        text = context(passages)
+        tokens = tokenizer.count(text) if labels else sum(passage.tokens for passage in passages)
         if tokens <= budget.tokens:
             break
         # Labels, and edges that tokenise anew, cost what no chunk's own count shows: buy less in proportion. Taking
@@ -124,7 +125,6 @@ def pack(
         # than in proportion, since fewer tokens in as many places carry more labels each.
         room = min(room - 1, int(0.98 * room * budget.tokens / tokens))
     clock.lap("select")
-    text = context(passages)
     considered = _considered(corpus, candidates, selection)
     clock.lap("lay out")
     return Pack(query, budget, text, tuple(passages), tokens, Trace(considered, clock.laps))
@@ -139,14 +139,14 @@ def _passages(
 ) -> list[Passage]:
     """The selected chunks in the order they stand, neighbours of one document joined; `made` holds earlier ones."""
     chosen = candidates.ids[selection.indices]
-    breaks = np.flatnonzero(~corpus.neighbours(chosen)) + 1
+    breaks = (np.flatnonzero(~corpus.neighbours(chosen)) + 1).tolist()
     passages = []
-    for run, indices in zip(np.split(chosen, breaks), np.split(selection.indices, breaks), strict=True):
-        if len(run):
-            key = (int(run[0]), int(run[-1]))
-            if key not in made:
-                made[key] = _passage(corpus, run, float(candidates.scores[indices].max()), tokenizer)
-            passages.append(made[key])
+    for begin, end in pairwise([0, *breaks, len(chosen)] if len(chosen) else []):
+        key = (int(chosen[begin]), int(chosen[end - 1]))
+        if key not in made:
+            score = float(candidates.scores[selection.indices[begin:end]].max())
+            made[key] = _passage(corpus, chosen[begin:end], score, tokenizer)
+        passages.append(made[key])
     return passages
 
 
@@ -156,7 +156,7 @@ def _passage(corpus: Corpus, run: Ints, score: float, tokenizer: Tokenizer) -> P
     span = Span(int(snapshot.start[first]), int(snapshot.end[last]))
     text = document.text[span.start : span.end]
     return Passage(
-        chunks=tuple(snapshot.ids[chunk].tobytes().hex() for chunk in run),
+        chunks=tuple(key.hex() for key in snapshot.ids[run].tolist()),
         source=document.source,
         span=span,
         lines=document.lines.range(span),
@@ -172,7 +172,7 @@ def _considered(corpus: Corpus, candidates: Candidates, selection: Selection) ->
     snapshot, chunks = corpus.snapshot, candidates.ids
     spans = map(Span, snapshot.start[chunks].tolist(), snapshot.end[chunks].tolist())
     sources = (snapshot.sources[number] for number in snapshot.document[chunks].tolist())
-    ids = (key.tobytes().hex() for key in snapshot.ids[chunks])
+    ids = (key.hex() for key in snapshot.ids[chunks].tolist())
     return tuple(map(Considered, ids, sources, spans, selection.decisions))
 
 
@@ -181,7 +181,8 @@ def shown(source: str, roots: Sequence[str] = ()) -> str:
 
     roots: those folders. Where there are several, their own names stand in front, unless two bear the same one.
     """
-    if source.startswith(here := f"{Path.cwd().as_posix().rstrip('/')}/"):
+    here = os.getcwd().replace(os.sep, "/")  # noqa: PTH109  # a pathlib.Path costs more than all the rest
+    if source.startswith(here := f"{here.rstrip('/')}/"):
         return source.removeprefix(here)
     names = [root.rpartition("/")[2] for root in roots]
     for root, name in zip(roots, names, strict=True):

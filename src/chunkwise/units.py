@@ -130,8 +130,7 @@ class Candidates:
         return len(self.ids)
 
 
-@dataclass(frozen=True, slots=True)
-class Decision:
+class Decision(NamedTuple):
     """Why one candidate is in or out: its score, what it would have added, what it costs, and a reason in words.
 
     turn: 1 for the candidate taken first, and so on; 0 for one that was not taken.

@@ -122,3 +122,20 @@ def test_questions_are_read_in_the_languages_of_the_index(tmp_path: Path) -> Non
     corpus = Corpus(store, None, None)
     found = build("bm25")(corpus, "house Hauses", 10)
     assert {corpus.text(int(chunk)) for chunk in found.ids} == {"Die Häuser am Fluss. ", "The houses at the river. "}
+
+
+def test_leanings_are_means_over_windows(tmp_path: Path) -> None:
+    """Also past 2**31 in fixed point, which the sum of 300 chunks that are the query itself reaches."""
+    texts = {"/a": ["ash elm. "] * 300, "/b": ["fir. ", "birch and cedar. "], "/c": ["oak. "]}
+    corpus = planted.corpus(tmp_path, texts, planted.Trigrams())
+    widths = (3, 0, 16)
+    found = corpus.leanings("ash elm. ", widths)
+    assert found is not None
+    assert corpus.scan is not None
+    shared = (corpus.scanned(np.arange(len(corpus))) > 0) == (corpus.query_vector(corpus.scan, "ash elm. ") > 0)
+    cosines = np.cos(np.pi * (1 - shared.mean(axis=1)))
+    documents = corpus.snapshot.document
+    for row, width in zip(found, widths, strict=True):
+        for chunk, leaning in enumerate(row):
+            near = (abs(np.arange(len(cosines)) - chunk) <= width) & (documents == documents[chunk])
+            assert leaning == pytest.approx(cosines[near].mean(), abs=1e-6)

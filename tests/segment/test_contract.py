@@ -17,7 +17,7 @@ from chunkwise.units import Document, Span, content_id
 from supplies import SUPPLIES
 
 NAMES = [made.name for made in recipes("segment")]
-SIZED = [made.name for made in recipes("segment") if "size" in made.parameters]
+SIZED = {made.name: made.parameters["size"].default for made in recipes("segment") if "size" in made.parameters}
 OVERLAPPING = [made.name for made in recipes("segment") if "overlap" in made.parameters]
 MEDIA = ["text/plain", "text/markdown", "text/x-rst", "text/x-python", "text/csv", "application/json", "text/x-c"]
 
@@ -79,7 +79,7 @@ def test_odd_text_is_tiled(name: str, odd: str, media_type: str) -> None:
     assert_tiles(text, spans)
     assert spans == cut(name, text, media_type)
     if name in SIZED:
-        assert_fits(text, spans, 512)
+        assert_fits(text, spans, SIZED[name])
 
 
 @pytest.mark.parametrize("odd", ODD)
@@ -194,7 +194,7 @@ def test_chunks_carry_text_tokens_kind_and_path() -> None:
 
 def test_no_chunks_of_an_empty_document() -> None:
     for name in NAMES:
-        assert chunks(Document.of(""), build(name, "segment"), tokenizer().offsets("")) == []
+        assert chunks(Document.of(""), build(name, "segment", SUPPLIES), tokenizer().offsets("")) == []
 
 
 def test_a_tokenizer_that_tells_only_offsets_is_believed() -> None:

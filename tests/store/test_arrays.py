@@ -40,7 +40,9 @@ def test_what_is_saved_is_loaded(
 def test_they_are_mapped_and_read_only(tmp_path: Path) -> None:
     arrays.save(tmp_path / "a", EXAMPLE, {})
     found, _ = arrays.load(tmp_path / "a")
-    assert isinstance(found["matrix"], np.memmap)
+    behind = found["matrix"]
+    while not isinstance(behind, np.memmap):
+        behind = behind.base
     with pytest.raises(ValueError, match="read-only"):
         found["matrix"][0] = 1
 

@@ -37,10 +37,12 @@ class Question:
 class Dataset:
     """A set to measure on.
 
-    boundaries: for each source, the character offsets where a new part begins (0 left out), for sets that know it.
+    boundaries: for each source, the character offsets where a new part begins (0 left out), for sets that know it;
+    wholes: for each source, the spans that no cut should tear, such as definitions, tables and blocks of code.
     """
 
     name: str
     documents: tuple[Document, ...]
     questions: tuple[Question, ...] = ()
     boundaries: Mapping[str, tuple[int, ...]] = field(default_factory=dict)
+    wholes: Mapping[str, tuple[Span, ...]] = field(default_factory=dict)

@@ -13,7 +13,7 @@ import numpy.typing as npt
 
 from chunkwise.errors import StaleError, StoreError
 from chunkwise.retrieve.dense import nearest, signs_apart
-from chunkwise.retrieve.lexical import Lexical
+from chunkwise.retrieve.lexical import Lexical, running_sum
 from chunkwise.retrieve.words import words
 from chunkwise.store import Snapshot, Store
 from chunkwise.units import Candidates, Document, Floats, Ints
@@ -23,6 +23,8 @@ if TYPE_CHECKING:
 
 # A document of up to this many tokens is read whole by the judge: what MiniLM reads at once.
 READ_WHOLE = 256
+# A cosine of one in fixed point: the cosines of a window as wide as it may be do not add up to 2**31.
+ONE = 2**24
 
 Retriever: TypeAlias = Callable[["Corpus", str, int], Candidates]
 
@@ -42,7 +44,7 @@ class Corpus:
         self._lexical: dict[tuple[int, ...], Lexical] = {}
         self._documents: OrderedDict[int, Document] = OrderedDict()
         self._judged: dict[bytes, Floats] = {}
-        self._sizes: dict[tuple[int, ...], Ints] = {}
+        self._sizes: dict[tuple[int, ...], Floats] = {}
         self._queries: dict[tuple[str, str], Floats] = {}
 
     def __len__(self) -> int:
@@ -78,27 +80,26 @@ class Corpus:
             return None
         apart = signs_apart(bits, self.query_vector(self.scan, query))
         dimensions = matrix.shape[1]
-        cosine = np.cos(np.pi * np.arange(dimensions + 1) / dimensions).astype(np.float32)
+        # Whole numbers, whose running sums are quick, and whose differences are exact even where the sums overflow.
+        cosine = np.rint(ONE * np.cos(np.pi * np.arange(dimensions + 1) / dimensions)).astype(np.int32)
         postings = self.snapshot.postings
         n, reach = len(postings.lengths), max(widths)
-        total = np.zeros(n + 2 * reach + 1)
-        total[postings.place + (reach + 1)] = cosine[apart]
+        total = np.zeros(n + 2 * reach + 1, dtype=np.int32)
+        total[reach + 1 :][postings.place] = cosine.take(apart)
         np.cumsum(total, out=total)
-        leanings = np.empty((len(widths), len(self)), dtype=np.float32)
+        leanings = np.empty((len(widths), n), dtype=np.float32)
         for row, width, size in zip(leanings, widths, self._window_sizes(tuple(widths)), strict=True):
-            sums = total[reach + width + 1 :][:n] - total[reach - width :][:n]
-            np.divide(sums[postings.place], size, out=row)
-        return leanings
+            np.subtract(total[reach + width + 1 :][:n], total[reach - width :][:n], out=row, dtype=np.int32)
+            row /= size
+        return leanings.take(postings.place, axis=1)
 
-    def _window_sizes(self, widths: tuple[int, ...]) -> Ints:
-        """How many chunks each chunk's window holds at each width; int64 [widths, chunks]."""
+    def _window_sizes(self, widths: tuple[int, ...]) -> Floats:
+        """ONE times how many chunks the window around each place holds at each width, one at the least; float32."""
         if widths not in self._sizes:
-            documents = self.snapshot.document
-            first = np.searchsorted(documents, documents)
-            last = np.searchsorted(documents, documents, side="right")
-            at = np.arange(len(self))
-            reach = [np.minimum(at + width + 1, last) - np.maximum(at - width, first) for width in widths]
-            self._sizes[widths] = np.stack(reach)
+            place, n, reach = self.snapshot.postings.place, len(self.snapshot.postings.lengths), max(widths)
+            total = running_sum(place, np.ones(len(place), dtype=np.int64), n, reach)
+            sizes = [total[reach + width + 1 :][:n] - total[reach - width :][:n] for width in widths]
+            self._sizes[widths] = np.float32(ONE) * np.maximum(sizes, 1).astype(np.float32)
         return self._sizes[widths]
 
     def scanned(self, chunks: Ints) -> Floats | None:

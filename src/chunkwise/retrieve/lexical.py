@@ -79,19 +79,29 @@ class Lexical:
                     row += score
                 else:
                     row[near] += score
-        return scores[:, postings.place], weights
+        # Not scores[:, place], whose rows would lie across memory.
+        return scores.take(postings.place, axis=1), weights
 
     def parts(self, terms: Terms, weights: Floats, chunks: Ints) -> Floats:
         """What each term adds to the scores of some chunks; float32 [widths, n, t], summing over t to `scores`."""
-        place = self.postings.place[chunks]
         parts = np.zeros((len(self.widths), len(chunks), len(terms)), dtype=np.float32)
+        if not len(chunks):
+            return parts
+        place, reach = self.postings.place[chunks], max(self.widths)
+        order = np.argsort(place)
+        near, at = _surroundings(place[order], reach)
+        at[order] = at.copy()
+        where = np.zeros(len(self.postings.lengths), dtype=np.int64)  # a near place stands in the running sums
+        where[near] = np.arange(len(near)) + (reach + 1)
+        total = np.zeros((len(near) + 2 * reach + 1, len(terms)), dtype=np.float32)
         for column, term in enumerate(terms.tolist()):
             places, counts = self.postings.of_term(term)
-            total = np.concatenate([[0], np.cumsum(counts, dtype=np.int64)])
-            for part, norm, width, weight in zip(parts, self._norms, self.widths, weights, strict=True):
-                first, last = np.searchsorted(places, (place - width, place + width + 1))
-                count = (total[last] - total[first]).astype(np.float32)
-                part[:, column] = weight[column] * count / (count + norm[place])
+            rows = where[places]
+            total[rows[rows > 0], column] = counts[rows > 0]
+        np.cumsum(total, axis=0, out=total)
+        for part, norm, width, weight in zip(parts, self._norms, self.widths, weights, strict=True):
+            np.subtract(total[at + (reach + width + 1)], total[at + (reach - width)], out=part)
+            part *= weight / (part + norm[place][:, None])
         return parts
 
 
@@ -111,7 +121,7 @@ def running_sum(
     return sums
 
 
-def _surroundings(places: npt.NDArray[np.int32], reach: int) -> tuple[Ints, Ints]:
+def _surroundings(places: npt.NDArray[np.integer], reach: int) -> tuple[Ints, Ints]:
     """All places within `reach` of `places`, ascending, and where among them `places` are; linear, no sorting.
 
     Runs that do not touch lie side by side in the result, with `reach` places without the term between them and the

@@ -49,19 +49,18 @@ class Coverage:
         aspects = candidates.aspects
         if aspects is None:
             aspects = candidates.scores[:, None]
-        rest = candidates.scores - aspects.sum(axis=1)  # what no aspect explains does not saturate
-        self._aspects, self._rest = aspects, rest
-        self._costs = candidates.costs
-        self._strength = np.maximum(aspects.max(axis=0, initial=0), 1e-9)
-        self._mass = np.zeros(aspects.shape[1], dtype=np.float32)
-        self._scale, self._floor = scale, floor
+        strength = np.maximum(aspects.max(axis=0, initial=0), 1e-9)
+        self._fading = (1 - floor) * aspects
+        # What no aspect explains does not saturate, and no aspect falls below its floor.
+        self._lasting = candidates.scores - self._fading.sum(axis=1)
+        self._evidence = (candidates.costs[:, None] * aspects / (-scale * strength)).astype(np.float32)
+        self._exponent = np.zeros(aspects.shape[1], dtype=np.float32)  # -x_a / (scale * strength_a)
 
     def __call__(self) -> Floats:
         """Each candidate's gain per token: its aspects at their present slopes, and what no aspect explains."""
-        slope = self._floor + (1 - self._floor) * np.exp(-self._mass / (self._scale * self._strength))
-        gains: Floats = self._aspects @ slope.astype(np.float32) + self._rest
+        gains: Floats = self._fading @ np.exp(self._exponent) + self._lasting
         return gains
 
     def take(self, index: int) -> None:
         """Add a candidate's tokens of evidence to every aspect."""
-        self._mass += self._costs[index] * self._aspects[index]
+        self._exponent += self._evidence[index]

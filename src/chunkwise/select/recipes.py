@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import TypeAlias
 
+import numpy as np
+
 from chunkwise.budget import Budget
 from chunkwise.recipe import recipe
 from chunkwise.select.cut import nucleus
@@ -76,14 +78,10 @@ def _take(candidates: Candidates, budget: Budget, gain: Gain, refuse: Refusal = 
     taken, gains, reasons = greedy(candidates, budget.tokens, gain, refuse)
     for rank, index in enumerate(taken, 1):
         reasons[index] = "best gain per token" if rank == 1 else f"{rank}. best gain per token"
-    turns = {index: turn for turn, index in enumerate(taken, 1)}
-    decisions = tuple(
-        Decision(index in turns, *numbers, reasons[index], turns.get(index, 0))
-        for index, numbers in enumerate(
-            zip(candidates.scores.tolist(), gains.tolist(), candidates.costs.tolist(), strict=True)
-        )
-    )
-    return Selection(by_position(candidates, taken), decisions)
+    turns = np.zeros(len(candidates), dtype=np.int64)
+    turns[taken] = np.arange(1, len(taken) + 1)
+    numbers = (array.tolist() for array in (turns > 0, candidates.scores, gains, candidates.costs))
+    return Selection(by_position(candidates, taken), tuple(map(Decision, *numbers, reasons, turns.tolist())))
 
 
 def _twins(candidates: Candidates, alike: float) -> Refusal:

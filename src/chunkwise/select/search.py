@@ -27,27 +27,28 @@ def greedy(
     and for every candidate why it was left out ("" for those taken). Ties go to the earlier candidate. Gains are
     looked at once for each one taken, and no step is without a candidate that fits.
     """
-    left, taken = tokens, list[int]()
-    reasons = [""] * len(candidates)
-    gains = np.zeros(len(candidates), dtype=np.float32)
-    costs = candidates.costs
-    alive = np.ones(len(candidates), dtype=bool)
-    while True:
-        dear = np.flatnonzero(alive & (costs > left))
-        for index, cost in zip(dear.tolist(), costs[dear].tolist(), strict=True):
-            reasons[index] = f"costs {cost} of the {left} tokens left"
-        alive[dear] = False
-        if not alive.any():
-            break
-        now = gain()
-        gains[alive] = now[alive]
-        while alive.any():
-            best = int(np.argmax(np.where(alive, now, -np.inf)))
-            alive[best] = False
-            reasons[best] = refuse(best, taken) if now[best] > 0 else "adds nothing to what is in"
+    left, taken, reasons = tokens, list[int](), [""] * len(candidates)
+    now = np.zeros(len(candidates), dtype=np.float32)
+    gains, bar = now.copy(), now.copy()  # bar: -inf for those decided, so that none of them is the best again
+    costs, by_cost = candidates.costs.tolist(), np.argsort(candidates.costs, kind="stable").tolist()
+    undecided = set(by_cost)
+
+    def decide(index: int, reason: str) -> None:
+        undecided.remove(index)
+        bar[index], gains[index], reasons[index] = -np.inf, now[index], reason
+
+    while undecided:
+        while by_cost and costs[by_cost[-1]] > left:
+            if (dear := by_cost.pop()) in undecided:
+                decide(dear, f"costs {costs[dear]} of the {left} tokens left")
+        if undecided:
+            now = gain()
+        while undecided:
+            best = int(np.argmax(now + bar))
+            decide(best, refuse(best, taken) if now[best] > 0 else "adds nothing to what is in")
             if not reasons[best]:
                 taken.append(best)
-                left -= int(costs[best])
+                left -= costs[best]
                 gain.take(best)
                 break
     return taken, gains, reasons

@@ -47,7 +47,8 @@ def load(path: Path) -> tuple[dict[str, npt.NDArray[Any]], dict[str, str]]:
     """The arrays, memory-mapped and read-only, and the notes of a file that `save` wrote; OSError when it is none."""
     if path.stat().st_size < 8:
         raise OSError(f"{path} is cut short")
-    data = np.memmap(path, dtype=np.uint8, mode="r")
+    # As plain arrays, since every slice of a np.memmap pays for being one.
+    data = np.asarray(np.memmap(path, dtype=np.uint8, mode="r"))
     size = int(data[:8].view(np.uint64)[0])
     try:
         header = json.loads(data[8 : 8 + size].tobytes())
