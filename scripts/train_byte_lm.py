@@ -257,7 +257,7 @@ def export(model: Model, out: Path) -> None:
     print(f"{out}: {out.stat().st_size} bytes, sha256 {hashlib.sha256(out.read_bytes()).hexdigest()}")
 
 
-def report(corpus: Corpus, out: Path, length: int = 100_000) -> None:
+def report(corpus: Corpus, out: Path, length: int = 40_000) -> None:
     """Print bits per byte of what was held out, of each kind, beside an order-3 model and xz."""
     lm = ByteLM(out, expected=None)
     for kind, kept in corpus.kept.items():

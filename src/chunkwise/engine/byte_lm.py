@@ -10,6 +10,7 @@ from pathlib import Path
 import numpy as np
 import numpy.typing as npt
 
+from chunkwise.engine.recall import recalled
 from chunkwise.engine.tensors import Tensors
 from chunkwise.engine.threads import spread
 from chunkwise.errors import ModelError
@@ -17,7 +18,7 @@ from chunkwise.models import Surprise
 from chunkwise.units import Floats, Ints
 
 WEIGHTS = Path(__file__).parent / "byte-lm.safetensors"
-SHA256 = "fd1405f28ba1fdc5aae7ccca3cad79a4727a61a61acefa0fdab3f6c92fdb8374"
+SHA256 = "4efd49feb9b9f4cd51817de479776dd321ec9c5bae0f80889745a4e8af465435"
 
 BLOCK = 128  # positions; each one hears its own block up to itself, and the whole block before
 GRAMS = (2, 3, 4, 5, 6)  # how many of the last bytes are looked up together
@@ -32,8 +33,9 @@ class ByteLM:
     What it reads at a byte is the byte's own vector and those of the last 2 to 6 bytes by their hash (as in "Byte
     Latent Transformer: Patches Scale Better Than Tokens"), so that the layers need not spend themselves on spelling.
     Attention is by blocks: a position hears 128 to 255 back in each layer, 512 to 640 through all of them, and a text
-    of any length is read once, in stretches side by side, each preceded by what can reach it. The cost of a text thus
-    never depends on how it was divided.
+    of any length is read once, in stretches side by side, each preceded by what can reach it. What the
+    text itself has said before then corrects its chances (`recall.py`), so that a subject is better foretold the longer
+    it lasts. The cost of a text never depends on how it was divided.
     path: weights made by `scripts/train_byte_lm.py`; expected: the sha256 that they must have, None for any.
     Raises ModelError when the file is no such model, or another one than expected.
     """
@@ -73,7 +75,7 @@ class ByteLM:
             return Surprise(starts, np.zeros(0, np.float32), np.zeros((0, self.width), np.float32) if states else None)
         stretches = self._stretches(len(before), len(read))
         parts = spread(lambda stretch: self._read(read, *stretch, states), stretches)
-        nats = np.concatenate([part for part, _ in parts])
+        nats = recalled(read, np.concatenate([part for part, _ in parts]))
         shown = np.concatenate([part for _, part in parts])[1:] if states else None
         if len(here) > len(text):
             first = np.flatnonzero((here & 0xC0) != 0x80)
