@@ -72,7 +72,9 @@ def test_a_later_word_changes_nothing_before_it() -> None:
 def test_choose_is_the_log_probability_of_each_answer() -> None:
     found = LM.choose("She opened the door and went into the ", ["house", "xqzvk"])
     assert found[0] > found[1]
-    np.testing.assert_allclose(found[0], -LM.surprise("house", given="She opened the door and went into the ").nats.sum())
+    np.testing.assert_allclose(
+        found[0], -LM.surprise("house", given="She opened the door and went into the ").nats.sum()
+    )
     assert LM.choose("anything", []).shape == (0,)
 
 

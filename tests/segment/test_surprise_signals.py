@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from itertools import pairwise
+
 import numpy as np
 import pytest
 from hypothesis import given, settings
@@ -72,7 +74,7 @@ def test_boundary_chances_smoothing_and_ratio_loss_are_the_papers(states: Floats
     ask, key = random.normal(size=(2, 4, 6)).astype(np.float32)
     chances = boundary_chances(states, ask, key)
     slow = [1.0]
-    for before, here in zip(states[:-1], states[1:], strict=True):
+    for before, here in pairwise(states):
         q, k = ask @ here, key @ before
         slow.append((1 - q @ k / (np.linalg.norm(q) * np.linalg.norm(k))) / 2)
     np.testing.assert_allclose(chances, slow, atol=1e-5)

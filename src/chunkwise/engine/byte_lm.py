@@ -138,7 +138,7 @@ def _utf8(text: str) -> Bytes:
 
 
 def _by_distance(near: Floats) -> Floats:
-    """Biases by distance [heads, 2 * BLOCK] as what to add to scores [heads, BLOCK, 2 * BLOCK]; -inf for what is later."""
+    """Biases by distance [heads, 2 * BLOCK] as a mask on scores [heads, BLOCK, 2 * BLOCK]; -inf for what is later."""
     distance = np.arange(BLOCK)[:, None] + BLOCK - np.arange(2 * BLOCK)
     return np.where(distance >= 0, near[:, np.maximum(distance, 0)], -np.inf).astype(np.float32)
 

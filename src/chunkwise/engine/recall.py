@@ -8,7 +8,7 @@ import numpy.typing as npt
 from chunkwise.units import Floats, Ints
 
 MEMORY = 1 << 15  # positions; each one remembers its own block up to itself, and the whole block before
-STRENGTHS = {3: 128.0, 4: 32.0, 6: 16.0, 8: 8.0, 12: 4.0}  # how much is believed before it was seen, by bytes of context
+STRENGTHS = {3: 128.0, 4: 32.0, 6: 16.0, 8: 8.0, 12: 4.0}  # by bytes of context: what the chance before counts for
 
 
 def recalled(read: npt.NDArray[np.uint8], nats: Floats) -> Floats:

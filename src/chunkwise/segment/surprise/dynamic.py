@@ -52,7 +52,8 @@ def dechunked(inner: Floats, chances: Floats) -> Floats:
     last = np.zeros(inner.shape[1:], inner.dtype)
     for at, gate in enumerate(chances[chosen]):
         smooth[at] = last = gate * inner[at] + (1 - gate) * last
-    return smooth[np.cumsum(chosen) - 1]
+    everywhere: Floats = smooth[np.cumsum(chosen) - 1]
+    return everywhere
 
 
 def ratio_loss(chances: Floats, n: float) -> float:

@@ -12,11 +12,12 @@ from chunkwise.segment.fit import checked
 from chunkwise.segment.grapheme import untorn
 from chunkwise.segment.group import grouped, packed
 from chunkwise.segment.sentence import sentence_bounds
+from chunkwise.segment.surprise import gain
 from chunkwise.segment.surprise.dynamic import begins, boundary_chances, projections
 from chunkwise.segment.surprise.margin import margins
 from chunkwise.segment.surprise.perplexity import perplexity
 from chunkwise.segment.surprise.spans import rises
-from chunkwise.segment.threshold import below_running_mean, local_minima, observed_drop
+from chunkwise.segment.threshold import above_percentile, below_running_mean, local_minima, observed_drop
 from chunkwise.tokens import TokenOffsets
 from chunkwise.units import Document, Ints, Span
 
@@ -69,6 +70,29 @@ def meta_chunking_margin(size: int = 512, last: int = 5, *, lm: CausalLM) -> Seg
     def cut(document: Document, offsets: TokenOffsets) -> list[Span]:
         bounds = sentence_bounds(document)
         breaks = below_running_mean(margins(document.text, bounds, lm), last)
+        return grouped(document.text, offsets, bounds, breaks, size)
+
+    return cut
+
+
+@recipe(
+    "context-gain",
+    family="segment",
+    seed="chunkwise's own: perplexity with and without what stands before",
+    claim="cuts before the sentences that the text before helps least to foretell, which begin a new subject",
+)
+def context_gain(size: int = 512, percentile: float = 90.0, *, lm: CausalLM) -> Segmenter:
+    """Chunks of at most `size` tokens, each begun by a sentence that is hardly better foretold than alone.
+
+    percentile: the share of sentences, from 0 to 100, before which the text is not cut.
+    """
+    checked(size, 0)
+    if not 0 <= percentile <= 100:
+        raise UserError(f"percentile={percentile:g}: give one from 0 to 100, such as 90")
+
+    def cut(document: Document, offsets: TokenOffsets) -> list[Span]:
+        bounds = sentence_bounds(document)
+        breaks = above_percentile(-gain.context_gain(document.text, bounds, lm)[1:], percentile)
         return grouped(document.text, offsets, bounds, breaks, size)
 
     return cut
