@@ -40,7 +40,7 @@ class ByteLM:
     Raises ModelError when the file is no such model, or another one than expected.
     """
 
-    _STRETCH = 24  # blocks read at once, beside those that only reach into them
+    _STRETCH = 48  # blocks read at once, beside those that only reach into them
 
     def __init__(self, path: str | Path = WEIGHTS, expected: str | None = SHA256) -> None:
         path = Path(path)
@@ -113,7 +113,9 @@ class ByteLM:
         x += self._grams[rows].reshape(len(rows), -1).astype(np.float32) @ self._lift
         for ask_key_value, heard, expand, contract, near in self._layers:
             x += _attended(_norm(x) @ ask_key_value, near) @ heard
-            x += _gated(_norm(x) @ expand) @ contract
+            for start in range(0, len(x), BLOCK):  # the wide middle stays in a core's own cache
+                rows = x[start : start + BLOCK]
+                rows += _gated(_norm(rows) @ expand) @ contract
         return _norm(x)
 
 
@@ -155,9 +157,11 @@ def _attended(asked: Floats, near: Floats) -> Floats:
     q, k, v = np.ascontiguousarray(asked.reshape(t, 3, heads, -1).transpose(1, 2, 0, 3))  # [heads, t, width / heads]
     q *= np.float32(q.shape[2] ** -0.5)
     heard = np.empty_like(q)
+    room = np.empty((heads, BLOCK, 2 * BLOCK), np.float32)  # one for all: new pages for each would cost as much again
     for start in range(0, t, BLOCK):
         stop, back = min(start + BLOCK, t), max(0, start - BLOCK)
-        scores = q[:, start:stop] @ k[:, back:stop].swapaxes(1, 2)
+        scores = room[:, : stop - start, : stop - back]
+        np.matmul(q[:, start:stop], k[:, back:stop].swapaxes(1, 2), out=scores)
         scores += near[:, : stop - start, back - start + BLOCK : BLOCK + stop - start]
         scores -= scores.max(2, keepdims=True)
         np.exp(scores, out=scores)
