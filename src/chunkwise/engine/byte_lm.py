@@ -114,8 +114,8 @@ class ByteLM:
         for ask_key_value, heard, expand, contract, near in self._layers:
             x += _attended(_norm(x) @ ask_key_value, near) @ heard
             for start in range(0, len(x), BLOCK):  # the wide middle stays in a core's own cache
-                rows = x[start : start + BLOCK]
-                rows += _gated(_norm(rows) @ expand) @ contract
+                part = x[start : start + BLOCK]
+                part += _gated(_norm(part) @ expand) @ contract
         return _norm(x)
 
 
