@@ -6,19 +6,19 @@ from collections.abc import Callable
 from functools import cache
 from typing import Any
 
-from chunkwise.models import Ask, Supplies
+from chunkwise.models import Ask, CausalLM, Supplies
 from chunkwise.prompt import Message
 
 
 def supplies(embedder: str = "minilm", llm: str | None = None) -> Supplies:
-    """What makes `embed` and `ask`.
+    """What makes `embed`, `lm` and `ask`; `lm` is the byte model that comes with the package.
 
     embedder: as `chunkwise.embed.embedder` takes it; llm: "URL#model", or None for what OPENAI_BASE_URL names: then
     `ask` is there only when that is set.
     """
     import os
 
-    made: dict[str, Callable[[], Any]] = {"embed": cache(lambda: _embed(embedder))}
+    made: dict[str, Callable[[], Any]] = {"embed": cache(lambda: _embed(embedder)), "lm": cache(_lm)}
     if llm or os.environ.get("OPENAI_BASE_URL"):
         made["ask"] = cache(lambda: _ask(llm))
     return made
@@ -28,6 +28,12 @@ def _embed(spec: str) -> Any:
     from chunkwise.embed import embedder
 
     return embedder(spec)
+
+
+def _lm() -> CausalLM:
+    from chunkwise.engine.byte_lm import ByteLM
+
+    return ByteLM()
 
 
 def _ask(spec: str | None) -> Ask:

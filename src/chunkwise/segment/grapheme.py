@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
+import numpy as np
 import regex
 
+from chunkwise.units import Ints
+
 _CLUSTER = regex.compile(r"[\uD800-\uDBFF][\uDC00-\uDFFF]|\X")
+_RETURNS = regex.compile(r"\r\n")
 _LOOK_BACK = 256  # characters; a cluster longer than that is cut
 
 
@@ -24,3 +28,12 @@ def whole(text: str, at: int, floor: int) -> int:
             break
         last = found.end()
     return last if last > floor else at
+
+
+def untorn(text: str, at: Ints) -> Ints:
+    """Those of the offsets `at` (ascending) that cut no grapheme cluster, however long it is."""
+    if text.isascii():
+        torn = np.array([found.start() + 1 for found in _RETURNS.finditer(text)], dtype=np.int64)
+        return np.setdiff1d(at, torn, assume_unique=True) if len(torn) else at
+    ends = np.array([0, *(found.end() for found in _CLUSTER.finditer(text))], dtype=np.int64)
+    return np.intersect1d(at, ends, assume_unique=True)

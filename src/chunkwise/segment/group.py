@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from bisect import bisect_right
 from itertools import pairwise
 
 import numpy as np
@@ -61,7 +62,7 @@ def _within(text: str, offsets: TokenOffsets, bounds: Ints, run: Span, size: int
     first = 0
     while first < len(inner) - 1:
         # The pass's own counts first; a cut that tokenises anew may need a unit less.
-        last = max(first + 1, int(np.searchsorted(tokens, tokens[first] + size, side="right")) - 1)
+        last = max(first + 1, bisect_right(tokens, tokens[first] + size) - 1)
         last = min(last, len(inner) - 1)
         fitted = _fitting(text, offsets, Span(inner[first], inner[last]), size)
         while len(fitted) > 1 and last > first + 1:

@@ -40,6 +40,14 @@ def local_minima(signal: Floats, drop: float = 0.0) -> Breaks:
     return found
 
 
+def observed_drop(signal: Floats, minima: Breaks, first: int = 100) -> float:
+    """The smallest drop to one of the `first` minima, from the higher of its two neighbours; 0 where there is none."""
+    at = np.flatnonzero(minima)[:first]
+    if not len(at):
+        return 0.0
+    return float((np.maximum(signal[at - 1], signal[at + 1]) - signal[at]).min())
+
+
 def below_running_mean(signal: Floats, last: int = 5, first: float = 0.0) -> Breaks:
     """Wherever the signal is not above the mean of the `last` values up to it; above `first` counts until there are."""
     found = np.zeros(len(signal), dtype=bool)
