@@ -152,7 +152,7 @@ def main() -> None:
         plain = max((cosines["together"] < at).mean() + (cosines[kind] >= at).mean() for at in lines_at) / 2
         notes[f"accuracy_{kind}"] = f"{np.mean(trained):.3f} (best cosine threshold {plain:.3f}, guessing 0.500)"
     for name, note in notes.items():
-        print(f"{name}: {note}")  # noqa: T201
+        print(f"{name}: {note}")
     label = embed.name.rpartition("-")[0] if embed.name.startswith("minilm") else chosen.embedder
     save_file(net.arrays(), chosen.out or FOLDER / f"paired-{Path(label).name}.safetensors", notes)
 

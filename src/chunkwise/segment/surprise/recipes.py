@@ -39,8 +39,8 @@ def meta_chunking(
     the first 100 minima is the threshold of those after them; merge: chunks are then joined while they fit `size`.
 
     With the small model of the package the claim holds on made texts whose subjects differ in their words; on
-    Wikipedia and on books joined together it was not above fixed cuts (benchmarks/results/boundaries.md), where a
-    better model may do more and `context-gain` did.
+    Wikipedia and on books joined together it was not above fixed cuts (benchmarks/results/boundaries.md). A better
+    model may do more; with this one `context-gain` is the cut to try.
     """
     checked(size, 0)
 
