@@ -11,8 +11,8 @@ run of blanks, so that no layout tells where a part ends. `context-gain` was cho
 
 Scores are over sentences; but for "F1 to the sentence" a boundary is found when it is at most one sentence away. For
 each recipe, `fixed` and `recursive` are given the size at which they make as many chunks, and `random` cuts at as many
-sentence ends drawn by lot (the mean of ten draws). Differences are to that `fixed`, text by text, with the 95 % interval
-of a paired bootstrap over the texts, where there are six of them or more. Pk and WindowDiff: lower is better.
+sentence ends drawn by lot (the mean of ten draws). Differences are to that `fixed`, text by text, with the 95 %
+interval of a paired bootstrap over the texts, where there are six of them or more. Pk and WindowDiff: lower is better.
 
 Writes results/boundaries.md and .json.
 """

@@ -2,8 +2,10 @@
 
     python -m benchmarks.chunking --data DIR [--rounds 3] [--seconds 20]
 
-DIR holds prose as *.md and *.jsonl.gz with a "text" field. Code is the running Python's standard library. Needs the
-environment of benchmarks/requirements.txt. Writes results/chunking.md, .json and .svg.
+DIR holds prose as *.md and *.jsonl.gz with a "text" field. Code is the running Python's standard library. Recipes that
+embed do so with the static embedder, those that read with a language model with the one of the package, on a sample;
+recipes that ask a model are not here, for a reply is what they wait for. Needs the environment of
+benchmarks/requirements.txt. Writes results/chunking.md, .json and .svg.
 """
 
 from __future__ import annotations
@@ -22,7 +24,7 @@ import time
 import warnings
 from collections.abc import Callable
 from datetime import UTC, datetime
-from functools import cache
+from functools import cache, partial
 from importlib.metadata import version
 from importlib.util import find_spec
 from pathlib import Path
@@ -33,6 +35,12 @@ SIZE = 512
 Piece = tuple[str, int | None]  # text and, where the chunker says it, the offset of its first character
 Chunker = Callable[[str], list[Piece]]
 RESULTS = Path(__file__).parent / "results"
+TABLES = {
+    "prose": "Prose",
+    "code": "Code",
+    "every": "Every other recipe, and the peers with the same idea, on a sample of the prose",
+    "reading": "Recipes that read with a language model, on a smaller sample",
+}
 
 
 def offline() -> None:
@@ -84,12 +92,20 @@ def forget() -> None:
             cell.cell_contents.clear_cache()
 
 
+@cache
+def models() -> Any:
+    """The models that recipes are made of; the embedder is the static one."""
+    from chunkwise.supplies import supplies
+
+    return supplies("static")
+
+
 def ours(spec: str, tokens: str = "tiktoken", media_type: str = "text/markdown") -> Chunker:
     """Tokenizer pass, cut and slices: what a caller waits for."""
     from chunkwise.recipe import build
     from chunkwise.units import Document, LineMap
 
-    segmenter, tokenizer, lines = build(spec, "segment"), words(tokens), LineMap()
+    segmenter, tokenizer, lines = build(spec, "segment", models()), words(tokens), LineMap()
 
     def cut(text: str) -> list[Piece]:
         document = Document("", text, "", media_type, lines=lines)
@@ -198,10 +214,64 @@ def haystack(code: bool = False) -> Chunker:
     ]
 
 
+def chonkie_semantic() -> Chunker:
+    """SemanticChunker with the static embedder that `semantic` is given."""
+    from chonkie import SemanticChunker
+    from chonkie.embeddings import BaseEmbeddings
+
+    vectors = models()["embed"]()
+
+    class Static(BaseEmbeddings):  # type: ignore[misc]  # the peer is not there when types are checked
+        """The embedder in chonkie's own terms."""
+
+        dimension = vectors(["x"]).shape[1]
+
+        def embed(self, text: str) -> Any:
+            return vectors([text])[0]
+
+        def embed_batch(self, texts: list[str]) -> list[Any]:
+            return list(vectors(texts))
+
+        def get_tokenizer(self) -> Any:
+            return tiktoken_encoding()
+
+    chunker = SemanticChunker(Static(), chunk_size=SIZE)
+    return lambda text: [(chunk.text, chunk.start_index) for chunk in chunker.chunk(text)]
+
+
+def llama_semantic() -> Chunker:
+    """SemanticSplitterNodeParser, which has no size limit, with the static embedder that `semantic` is given."""
+    from llama_index.core import Document
+    from llama_index.core.base.embeddings.base import BaseEmbedding
+    from llama_index.core.node_parser import SemanticSplitterNodeParser
+
+    embed = models()["embed"]()
+
+    class Static(BaseEmbedding):  # type: ignore[misc]  # the peer is not there when types are checked
+        """The embedder in llama-index's own terms."""
+
+        def _get_text_embeddings(self, texts: list[str]) -> list[list[float]]:
+            found: list[list[float]] = embed(texts).tolist()
+            return found
+
+        def _get_text_embedding(self, text: str) -> list[float]:
+            return self._get_text_embeddings([text])[0]
+
+        def _get_query_embedding(self, query: str) -> list[float]:
+            return self._get_text_embedding(query)
+
+        async def _aget_query_embedding(self, query: str) -> list[float]:
+            return self._get_text_embedding(query)
+
+    splitter = SemanticSplitterNodeParser.from_defaults(Static(embed_batch_size=2048))
+    return lambda text: [(n.text, n.start_char_idx) for n in splitter.get_nodes_from_documents([Document(text=text)])]
+
+
 PYTHON = "text/x-python"
 PROSE: dict[str, Callable[[], Chunker]] = {
     "bare pass (tiktoken)": lambda: bare("tiktoken"),
     "chunkwise recursive (tiktoken)": lambda: ours("recursive"),
+    "chunkwise fixed (tiktoken)": lambda: ours("fixed"),
     "chunkwise sentence (tiktoken)": lambda: ours("sentence"),
     "bare pass (splintr o200k)": lambda: bare("o200k_base"),
     "chunkwise recursive (splintr o200k)": lambda: ours("recursive", "o200k_base"),
@@ -228,6 +298,26 @@ CODE: dict[str, Callable[[], Chunker]] = {
     "haystack PythonCodeSplitter": lambda: haystack(code=True),
     "chonkie CodeChunker": lambda: chonkie("CodeChunker"),
 }
+
+
+SEMANTIC: dict[str, Callable[[], Chunker]] = {
+    "chonkie SemanticChunker (the same static embedder)": chonkie_semantic,
+    "llama-index SemanticSplitter (the same static embedder)": llama_semantic,
+}
+
+
+def every(reads: bool) -> dict[str, Callable[[], Chunker]]:
+    """Every recipe that asks nobody and is not above, at SIZE tokens: those that read with a language model or not."""
+    from chunkwise.recipe import recipes
+
+    above = " ".join((*PROSE, *CODE))
+    chosen = [
+        made.name
+        for made in recipes("segment")
+        if f"chunkwise {made.name} " not in above and "ask" not in made.models and ("lm" in made.models) == reads
+    ]
+    floor: dict[str, Callable[[], Chunker]] = {"bare pass (tiktoken)": lambda: bare("tiktoken")}
+    return floor | {f"chunkwise {name} (tiktoken)": partial(ours, f"{name}:size={SIZE}") for name in chosen}
 
 
 def odd_texts() -> dict[str, str]:
@@ -342,6 +432,12 @@ def code(limit: int = 3_000_000) -> list[str]:
     return texts
 
 
+def sample(texts: list[str], count: int, characters: int) -> list[str]:
+    """The beginnings of `count` texts that are long enough, spread over all of them."""
+    long = [text[:characters] for text in texts if len(text) >= characters] or texts
+    return long[:: max(1, len(long) // count)][:count]
+
+
 def measure(chunkers: dict[str, Callable[[], Chunker]], texts: list[str], rounds: int, seconds: float) -> list[Any]:
     """One row a chunker: best MB/s of interleaved rounds, and the verdict over all texts it got through."""
     made: dict[str, Chunker] = {}
@@ -380,17 +476,24 @@ def measure(chunkers: dict[str, Callable[[], Chunker]], texts: list[str], rounds
                     for key, value in verdict(text, pieces).items():
                         totals[key] += value
                 rows[name] |= totals
-            print(f"round {turn + 1}: {name}: {speed:.2f} MB/s", file=sys.stderr, flush=True)
+            print(f"round {turn + 1}: {name}: {figure(speed)} MB/s", file=sys.stderr, flush=True)
     return list(rows.values())
+
+
+def figure(value: float) -> str:
+    """Two digits after the point, or two that are not 0."""
+    return f"{value:.2f}" if value >= 0.1 else f"{value:.2g}"
 
 
 def report(found: dict[str, Any]) -> str:
     """The tables as Markdown."""
     lines = ["# Chunking", "", *(f"- {key}: {value}" for key, value in found["run"].items()), ""]
-    for table in ("prose", "code"):
+    for table in TABLES:
+        if table not in found:
+            continue
         speed = {row["name"]: row["speed"] for row in found[table]}
         lines += [
-            f"## {table.title()}: {found['sizes'][table]}, chunks of at most {SIZE} tokens",
+            f"## {TABLES[table]}: {found['sizes'][table]}, chunks of at most {SIZE} tokens",
             "",
             "| chunker | MB/s | of its bare pass | exact documents | characters lost or added | wrong offsets "
             f"| chunks over {SIZE} | chunks |",
@@ -399,18 +502,22 @@ def report(found: dict[str, Any]) -> str:
         for row in found[table]:
             if "chunks" not in row:
                 note = row.get("error", "")
-                lines.append(f"| {row['name']} | {row['speed']:.2f} | {'' if note else '1'} | {note} | | | | |")
+                lines.append(f"| {row['name']} | {figure(row['speed'])} | {'' if note else '1'} | {note} | | | | |")
                 continue
             floor = speed["bare pass (splintr o200k)" if "o200k" in row["name"] else "bare pass (tiktoken)"]
             over = "(other vocabulary)" if "o200k" in row["name"] else row["over"]
             lines.append(
-                f"| {row['name']} | {row['speed']:.2f} | {row['speed'] / floor:.2f} | {row['exact']}/{row['documents']}"
+                f"| {row['name']} | {figure(row['speed'])} | {figure(row['speed'] / floor)} "
+                f"| {row['exact']}/{row['documents']}"
                 f"{' ' + row['error'] if 'error' in row else ''} | {row['lost']} | {row['wrong']} | {over} "
                 f"| {row['chunks']} |"
             )
         lines.append("")
     lines += [
         "Speeds are the best of interleaved rounds; splintr's own cache of words is emptied before each.",
+        "Of the other recipes the semantic ones alone have a peer here that has the same idea; with MiniLM for the",
+        "static embedder they stand in semantic.md. How near cuts lie to where subjects change is in boundaries.md.",
+        "`late` only cuts, for an encoder that embeds afterwards. llama-index's SemanticSplitter holds no token limit.",
         "`sentence` makes small units and holds no token limit. A speed is over the documents",
         "that a round's time limit lets a chunker reach.",
         "",
@@ -464,6 +571,7 @@ def main() -> None:
     if not chosen.data:
         options.error("--data DIR is needed")
     texts = {"prose": prose(chosen.data), "code": code()}
+    texts |= {"every": sample(texts["prose"], 20, 25_000), "reading": sample(texts["prose"], 4, 4000)}
     packages = "chonkie langchain-text-splitters llama-index-core semchunk semantic-text-splitter haystack-ai tiktoken splintr-rs tree-sitter numpy"  # noqa: E501
     cpu = next(
         (line.split(":")[1].strip() for line in Path("/proc/cpuinfo").read_text().splitlines() if "model name" in line),
@@ -485,6 +593,8 @@ def main() -> None:
         },
         "prose": measure(PROSE, texts["prose"], chosen.rounds, chosen.seconds),
         "code": measure(CODE, texts["code"], chosen.rounds, chosen.seconds),
+        "every": measure(every(reads=False) | SEMANTIC, texts["every"], chosen.rounds, 20),
+        "reading": measure(every(reads=True), texts["reading"], chosen.rounds, 20),
         "faults": {"prose": {}, "code": {}},
     }
     RESULTS.mkdir(exist_ok=True)
