@@ -1,0 +1,120 @@
+"""The sweeps behind docs/findings-chunking.md: `chunkwise compare` on known sets, one after the other.
+
+    python -m benchmarks.findings --data DIR [--work DIR] [--only NAME ...]
+
+DIR holds `chroma_chunking` and `covid_qa`. What is in the work folder already is not measured again. Writes
+results/findings.md and, for each sweep, results/findings/NAME.csv and .svg. Needs `pip install -e ".[evaluate]"`.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import subprocess
+import sys
+from itertools import groupby
+from pathlib import Path
+from typing import Any
+
+from .machine import RESULTS, as_markdown, setting
+
+ALL = (
+    "fixed:size=200,recursive:size=200,sentence,cast:size=200,late:size=200,semantic:size=200,"
+    "semantic-clusters:size=200,sage-segment:size=200,s2-chunking:size=200,vision-guided-chunking:size=200,"
+    "h-net:size=200,context-gain:size=200,meta-chunking:size=200,bytespan:size=200"
+)
+SWEEPS = {
+    "all-cuts": ["--set", "chroma_chunking", "--embedder", "none", "--retrievers", "bm25",
+                 "--budgets", "250,500,1000,2000", "--recipes", ALL],
+    "rethinking-chunk-size": ["--set", "chroma_chunking", "--preset", "rethinking-chunk-size", "--embedder", "static"],
+    "rethinking-chunk-size-minilm": ["--set", "chroma_chunking", "--limit", "93", "--preset", "rethinking-chunk-size",
+                                     "--embedder", "minilm"],
+    "semantic-chunking-worth": ["--set", "chroma_chunking", "--limit", "93", "--preset", "semantic-chunking-worth"],
+    "chunk-twice-embed-once": ["--set", "covid_qa", "--limit", "150", "--preset", "chunk-twice-embed-once",
+                               "--embedder", "static"],
+    "rag-hyperparameters": ["--set", "covid_qa", "--limit", "60", "--preset", "rag-hyperparameters"],
+    "domain-rag-metrics": ["--set", "chroma_chunking", "--preset", "domain-rag-metrics"],
+}  # fmt: skip
+
+
+def swept(name: str, data: Path, work: Path) -> dict[str, Any]:
+    """What `chunkwise compare` prints of one sweep as JSON; its table and plot are written beside the results."""
+    folder = RESULTS / "findings"
+    folder.mkdir(parents=True, exist_ok=True)
+    written = ["--csv", str(folder / f"{name}.csv"), "--plot", str(folder / f"{name}.svg"), "--json"]
+    command = [sys.executable, "-m", "chunkwise", "compare", "--data", str(data), "--work", str(work), *SWEEPS[name]]
+    done = subprocess.run([*command, *written], stdout=subprocess.PIPE, check=True, text=True)
+    found: dict[str, Any] = json.loads(done.stdout)
+    return found
+
+
+def section(name: str, found: dict[str, Any]) -> list[str]:
+    """A sweep as Markdown: its command, recall by budget, cost, what was seen apart, and what is noise."""
+    budgets = sorted({cell["budget"] for cell in found["cells"]})
+    lines = [f"## {name}", "", f"`chunkwise compare {' '.join(SWEEPS[name])}`", ""]
+    lines += [
+        f"{found['set']['questions']} questions on {found['set']['documents']} documents of {found['set']['name']}.",
+        "",
+    ]
+    heads = [f"@{budget:,}" for budget in budgets]
+    lines += [
+        f"| cut | searched by | vectors | {' | '.join(heads)} | precision | IoU | tokens | chunks | index s | question ms |"
+    ]
+    lines += ["| --- | --- | --- |" + " ---: |" * (len(heads) + 6)]
+    of_one = lambda cell: tuple(cell[key] for key in ("segment", "retrieve", "select", "embed"))  # noqa: E731
+    for (segment, retrieve, select, embed), group in groupby(found["cells"], of_one):
+        cells = {cell["budget"]: cell for cell in group}
+        middle = cells[sorted(cells)[(len(cells) - 1) // 2]]
+        recalls = [
+            f"{100 * cells[budget]['recall']:.1f} ±{50 * (cells[budget]['recall_high'] - cells[budget]['recall_low']):.1f}"
+            for budget in budgets
+        ]
+        searched = retrieve if select == "coverage" else f"{retrieve}, {select}"
+        row = [
+            f"`{segment}`",
+            searched,
+            embed,
+            *recalls,
+            f"{100 * middle['precision']:.1f}",
+            f"{100 * middle['iou']:.1f}",
+        ]
+        row += [f"{middle['tokens']:.0f}", f"{middle['chunks']:,}", f"{middle['index_seconds']:.1f}"]
+        lines.append(f"| {' | '.join([*row, format(middle['question_ms'], '.0f')])} |")
+    for group, rows in groupby(found["apart"], lambda row: (row["group"], row["questions"])):
+        lines += ["", f"Recall %, {group[0]} ({group[1]} questions):", ""]
+        lines += [f"| pipeline | {' | '.join(heads)} |", "| --- |" + " ---: |" * len(heads)]
+        for pipeline, cells_apart in groupby(rows, lambda row: row["pipeline"]):
+            recalls = [f"{100 * row['recall']:.1f}" for row in cells_apart]
+            lines.append(f"| `{pipeline}` | {' | '.join(recalls)} |")
+    lines += [
+        "",
+        *(f"- {sentence}" for sentence in found["verdict"]),
+        "",
+        f"![Recall against tokens](findings/{name}.svg)",
+        "",
+    ]
+    return lines
+
+
+def main() -> None:
+    """Run the sweeps and write what they found."""
+    options = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    options.add_argument("--data", type=Path, required=True)
+    options.add_argument("--work", type=Path, default=Path(".chunkwise-compare"))
+    options.add_argument("--only", nargs="+", choices=SWEEPS, default=list(SWEEPS))
+    chosen = options.parse_args()
+    lines = [
+        "# Findings on chunking",
+        "",
+        "Recall, precision and IoU in characters of the packed chunks against the gold spans, in percent, ± half of the",
+        "95 % bootstrap interval over questions. Precision, IoU and tokens are of the middle budget.",
+        "",
+    ]
+    for name in chosen.only:
+        lines += section(name, swept(name, chosen.data, chosen.work))
+    lines += [as_markdown(setting("chunkwise", "numpy")), ""]
+    (RESULTS / "findings.md").write_text("\n".join(lines), encoding="utf-8")
+
+
+if __name__ == "__main__":
+    main()
