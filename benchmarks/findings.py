@@ -57,35 +57,21 @@ def section(name: str, found: dict[str, Any]) -> list[str]:
         "",
     ]
     heads = [f"@{budget:,}" for budget in budgets]
-    lines += [
-        f"| cut | searched by | vectors | {' | '.join(heads)} | precision | IoU | tokens | chunks | index s | question ms |"
-    ]
-    lines += ["| --- | --- | --- |" + " ---: |" * (len(heads) + 6)]
-    of_one = lambda cell: tuple(cell[key] for key in ("segment", "retrieve", "select", "embed"))  # noqa: E731
-    for (segment, retrieve, select, embed), group in groupby(found["cells"], of_one):
+    names = ["cut", "searched by", "vectors", *heads, "precision", "IoU", "tokens", "chunks", "index s", "question ms"]
+    lines += [f"| {' | '.join(names)} |", "| --- | --- | --- |" + " ---: |" * (len(names) - 3)]
+    for (segment, retrieve, select, embed), group in groupby(found["cells"], _pipeline):
         cells = {cell["budget"]: cell for cell in group}
         middle = cells[sorted(cells)[(len(cells) - 1) // 2]]
-        recalls = [
-            f"{100 * cells[budget]['recall']:.1f} ±{50 * (cells[budget]['recall_high'] - cells[budget]['recall_low']):.1f}"
-            for budget in budgets
-        ]
-        searched = retrieve if select == "coverage" else f"{retrieve}, {select}"
-        row = [
-            f"`{segment}`",
-            searched,
-            embed,
-            *recalls,
-            f"{100 * middle['precision']:.1f}",
-            f"{100 * middle['iou']:.1f}",
-        ]
-        row += [f"{middle['tokens']:.0f}", f"{middle['chunks']:,}", f"{middle['index_seconds']:.1f}"]
-        lines.append(f"| {' | '.join([*row, format(middle['question_ms'], '.0f')])} |")
-    for group, rows in groupby(found["apart"], lambda row: (row["group"], row["questions"])):
-        lines += ["", f"Recall %, {group[0]} ({group[1]} questions):", ""]
+        row = [f"`{segment}`", retrieve if select == "coverage" else f"{retrieve}, {select}", embed]
+        row += [_recall(cells[budget]) for budget in budgets]
+        row += [f"{100 * middle['precision']:.1f}", f"{100 * middle['iou']:.1f}", f"{middle['tokens']:.0f}"]
+        row += [f"{middle['chunks']:,}", f"{middle['index_seconds']:.1f}", f"{middle['question_ms']:.0f}"]
+        lines.append(f"| {' | '.join(row)} |")
+    for (kind, questions), rows in groupby(found["apart"], lambda row: (row["group"], row["questions"])):
+        lines += ["", f"Recall %, {kind} ({questions} questions):", ""]
         lines += [f"| pipeline | {' | '.join(heads)} |", "| --- |" + " ---: |" * len(heads)]
-        for pipeline, cells_apart in groupby(rows, lambda row: row["pipeline"]):
-            recalls = [f"{100 * row['recall']:.1f}" for row in cells_apart]
-            lines.append(f"| `{pipeline}` | {' | '.join(recalls)} |")
+        for pipeline, apart in groupby(rows, lambda row: row["pipeline"]):
+            lines.append(f"| `{pipeline}` | {' | '.join(format(100 * row['recall'], '.1f') for row in apart)} |")
     lines += [
         "",
         *(f"- {sentence}" for sentence in found["verdict"]),
@@ -94,6 +80,14 @@ def section(name: str, found: dict[str, Any]) -> list[str]:
         "",
     ]
     return lines
+
+
+def _pipeline(cell: dict[str, Any]) -> tuple[str, str, str, str]:
+    return cell["segment"], cell["retrieve"], cell["select"], cell["embed"]
+
+
+def _recall(cell: dict[str, Any]) -> str:
+    return f"{100 * cell['recall']:.1f} ±{50 * (cell['recall_high'] - cell['recall_low']):.1f}"
 
 
 def main() -> None:
@@ -106,8 +100,8 @@ def main() -> None:
     lines = [
         "# Findings on chunking",
         "",
-        "Recall, precision and IoU in characters of the packed chunks against the gold spans, in percent, ± half of the",
-        "95 % bootstrap interval over questions. Precision, IoU and tokens are of the middle budget.",
+        "Recall, precision and IoU in characters of the packed chunks against the gold spans, in percent, ± half of",
+        "the 95 % bootstrap interval over questions. Precision, IoU and tokens are of the middle budget.",
         "",
     ]
     for name in chosen.only:
