@@ -479,6 +479,13 @@ def test_recipes_json_is_as_promised(cli: CLI) -> None:
     assert "multiscale" not in table
 
 
+def test_recipes_are_shown_whole_on_a_narrow_terminal(cli: CLI, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("COLUMNS", "80")
+    table = cli("recipes", "segment").out
+    assert "…" not in table
+    assert max(map(len, table.splitlines())) <= 80
+
+
 def test_status_says_what_there_is(cli: CLI, home: Path) -> None:
     found = cli("status", "--json").json
     assert found["documents"] == 2

@@ -345,6 +345,18 @@ def test_what_is_noise_and_what_is_not(dataset: Dataset, tmp_path: Path) -> None
     (said,) = summary(replace(done, cells=(ahead, replace(behind, recall=nearly))))
     assert f"the difference to fixed:size=20 is noise on {half} questions" in said
     assert summary(replace(done, cells=(ahead, replace(behind, recall=(), error="no")))) == ()
+    assert summary(replace(done, cells=(ahead, replace(behind, recall=always)))) == (
+        "At 60 tokens all keep the same, 100.0 %.",
+    )
+
+
+def test_all_that_lead_together_are_named(dataset: Dataset, tmp_path: Path) -> None:
+    done = compare(dataset, grid("sentence", "fixed:size=20", "fixed:size=30", budgets=(60,)), tmp_path)
+    half = len(dataset.questions)
+    scores = ((1.0,) * half, (0.0,) * half, (1.0,) * half)
+    cells = tuple(replace(cell, recall=one) for cell, one in zip(done.cells, scores, strict=True))
+    (said,) = summary(replace(done, cells=cells))
+    assert said.startswith("At 60 tokens sentence and fixed:size=30 keep most, 100.0 %; fixed:size=20 keeps 100.0")
 
 
 def test_names_say_only_what_differs() -> None:
@@ -476,6 +488,10 @@ def test_without_matplotlib_it_says_how_to_install_it_and_goes_on(
     [
         (("--recipes", "fixd"), "did you mean 'fixed'"),
         (("--recipes", "size=3"), "write recipe:size=3"),
+        (("--recipes", ","), "--recipes lists nothing"),
+        (("--embedder", "minilmm"), "no embedder 'minilmm'"),
+        (("--plot", "nowhere/recall.svg"), "in a folder that is there"),
+        (("--csv", "."), "in a folder that is there"),
         (("--budgets", "0"), "budget of 0"),
         (("--budgets", "many"), "no number of tokens"),
         (("--limit", "0"), "leaves no question"),
@@ -508,6 +524,27 @@ def test_a_failed_pipeline_is_told_and_the_exit_code_says_so(cli: Any, docs: Pat
     assert "failed: asking / bm25" in done.err
     assert "give --llm URL#model" in done.err
     assert "sentence" in done.out
+
+
+@pytest.mark.parametrize("width", [40, 60, 80, 110, 160])
+def test_a_narrow_terminal_hides_nothing(cli: Any, docs: Path, monkeypatch: pytest.MonkeyPatch, width: int) -> None:
+    monkeypatch.setenv("COLUMNS", str(width))
+    done = cli(docs, "--recipes", "fixed:size=20,sentence", *FAST)
+    assert done.code == 0, done.err
+    table = done.out.split("\n\n", 1)[1].split("\nAt 40")[0]
+    assert "…" not in table
+    assert table.count("recall %") == 2
+    for head in ("precision", "IoU", "tokens", "chunks", "index", "question", "memory"):
+        assert table.count(head) == 1, head
+    tables = table.count("pipeline")
+    assert table.count("fixed:size=20") == table.count("sentence") == tables
+    assert tables == 1 or width < 110
+    assert max(map(len, table.splitlines())) <= width
+
+
+def test_a_budget_that_is_named_twice_is_measured_once(cli: Any, docs: Path) -> None:
+    done = cli(docs, "--recipes", "sentence", *FAST, "--budgets", "40,40", "--json")
+    assert [cell["budget"] for cell in json.loads(done.out)["cells"]] == [40]
 
 
 def test_unknown_presets_are_unknown_recipes() -> None:

@@ -248,6 +248,21 @@ def test_wrong_settings_make_nothing(tmp_path: Path, wrong: dict[str, str]) -> N
     assert not (tmp_path / "kb").exists()
 
 
+def test_vectors_of_another_version_are_refused_in_two_lines(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    Index.open(tmp_path / "kb", vectors="static").close()
+
+    class Newer:
+        name = "static-newer"
+
+    monkeypatch.setattr("chunkwise.index._scan", lambda settings: Newer())
+    with Index.open(tmp_path / "kb") as index, pytest.raises(NoStore) as refused:
+        index.pack("anything")
+    said = str(refused.value)
+    assert "static-newer" in said
+    assert "index the documents again" in said
+    assert said.count("\n") == 1
+
+
 def test_nothing_to_open(tmp_path: Path) -> None:
     with pytest.raises(NoStore, match="chunkwise index"):
         Index.open(tmp_path / "kb", create=False)

@@ -327,8 +327,8 @@ class Index:
         made = self.settings["space"]
         if scan and scan.name != made:
             raise NoStore(
-                f"{self.path} holds vectors of {made}, and this chunkwise makes those of {scan.name};"
-                " delete it and index again, or index into another directory"
+                f"{self.path} was indexed by another version: its vectors are {made}, not {scan.name};\n"
+                "delete that folder and index the documents again, or index them into another folder"
             )
         return scan
 

@@ -6,6 +6,7 @@ from collections.abc import Callable
 from functools import cache
 from typing import Any
 
+from chunkwise.errors import EndpointError
 from chunkwise.models import Ask, CausalLM, Supplies
 from chunkwise.prompt import Message
 
@@ -40,8 +41,15 @@ def _ask(spec: str | None) -> Ask:
     from chunkwise.llm import endpoint
 
     llm = endpoint(spec)
+    patience = llm.retries
 
     def ask(prompt: str) -> str:
-        return llm.complete([Message(role="user", content=prompt)]).text
+        try:
+            reply = llm.complete([Message(role="user", content=prompt)]).text
+        except EndpointError:
+            llm.retries = 0  # it was waited for once; a dead one must not hold up every document until it answers
+            raise
+        llm.retries = patience
+        return reply
 
     return ask

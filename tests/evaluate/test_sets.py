@@ -397,7 +397,7 @@ def test_what_is_not_found_is_named_by_its_line(tmp_path: Path) -> None:
         ({"question": "?", "evidence": ["x"]}, 'line 1: evidence needs "source"'),
         ({"question": "?", "evidence": [{"source": "a", "quote": 3}]}, 'line 1: evidence needs "source"'),
         (quoted("a", "x", answers="yes"), 'line 1: "answers" must be a list'),
-        (quoted("a", "not there"), "no question that can be scored"),
+        (quoted("a", "not there"), "no question is left to score; .* line 1: .* 'not there' is not in a"),
     ],
 )
 def test_own_rows_of_another_form(row: dict[str, Any], message: str, tmp_path: Path) -> None:

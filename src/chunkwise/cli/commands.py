@@ -275,6 +275,9 @@ def compare(
     if known is not None and (paths or questions):
         raise UserError("compare on PATH or --set, not on both")
     grid = compared.grid(preset, chosen)
+    for file in filter(None, (csv, plot)):  # known before hours of measuring, not after them
+        if file.is_dir() or not file.parent.is_dir():
+            raise UserError(f"{file} cannot be written; name a file in a folder that is there")
     drawn = plot is not None and compared.may_draw(plot)
     try:
         with CompareBar() as bar:

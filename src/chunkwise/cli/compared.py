@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import csv
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -12,10 +12,20 @@ from chunkwise.cli import show
 from chunkwise.errors import UserError
 
 if TYPE_CHECKING:
+    from rich.table import Table
+    from rich.text import Text
+
     from chunkwise.compare import Comparison, Material
     from chunkwise.evaluate.grid import Grid
 
+    Row = Mapping[str, Any]
+    Column = tuple[str, list[Text | None]]
 
+FAILED = "failed, see below"
+OPTIONS = {
+    "segment": "--recipes", "retrieve": "--retrievers", "select": "--selectors", "embed": "--embedder",
+    "budgets": "--budgets",
+}  # fmt: skip
 CUTS = "fixed:size=200,recursive:size=200,recursive:size=400"
 
 
@@ -29,8 +39,10 @@ def grid(preset: str | None, chosen: Mapping[str, str | None]) -> Grid:
 
     made: Grid = build(preset, "survey-eval") if preset else Grid(specs(CUTS))
     axes: dict[str, Any] = {axis: specs(text) for axis, text in chosen.items() if text is not None}
+    if empty := [axis for axis, found in axes.items() if not found]:
+        raise UserError(f"{OPTIONS[empty[0]]} lists nothing; name one or more, or leave it out")
     if "budgets" in axes:
-        axes["budgets"] = tuple(map(_tokens, axes["budgets"]))
+        axes["budgets"] = tuple(dict.fromkeys(map(_tokens, axes["budgets"])))
     if preset is None and chosen["retrieve"] is None:
         axes["beside"] = tuple(replace(OURS, embed=embed) for embed in axes.get("embed", made.embed))
     return replace(made, **axes)
@@ -67,7 +79,10 @@ def compared(comparison: Comparison, material: Material) -> None:
         + (f" · {_all(comparison)} with {shared}" if shared else "")
     )
     show.out("")
-    show.console().print(_table(comparison, names))
+    for number, table in enumerate(_tables(comparison, names, show.console().width)):
+        if number:
+            show.out("")
+        show.console().print(table)
     for group, count, found in apart(comparison):
         by_budget = "".join(f"{budget:>8,}" for budget in budgets)
         show.out(f"\nrecall %, {group} ({_count(count, 'question')}){'':4}{by_budget}")
@@ -91,8 +106,36 @@ def compared(comparison: Comparison, material: Material) -> None:
         show.note(f"failed: {file.reason}")
 
 
-def _table(comparison: Comparison, names: Sequence[str]) -> Any:
+def _tables(comparison: Comparison, names: Sequence[str], width: int) -> Iterator[Table]:
+    """The columns beside the names: one table, or several below each other where the terminal is too narrow for it."""
     from rich.table import Table
+    from rich.text import Text
+
+    named = min(max(map(len, ("pipeline", *names))), max(20, width // 3))
+    left = _columns(comparison)
+    while left:
+        table = Table(box=None, padding=(0, 2, 0, 0), pad_edge=False, header_style="dim", show_edge=False)
+        table.add_column("pipeline", width=named, overflow="fold")
+        shown: list[list[Text | None]] = []
+        room = width - named
+        while left and ((wide := _wide(left[0])) <= room or not shown):
+            head, cells = left.pop(0)
+            table.add_column(head, justify="right", no_wrap=True)
+            shown.append(cells)
+            room -= wide
+        for name, *line in zip(names, *shown, strict=True):
+            failed = line[0] is None
+            table.add_row(Text(name, "red" if failed else "cyan"), *([Text(FAILED, "red")] if failed else line))
+        yield table
+
+
+def _wide(column: Column) -> int:
+    head, cells = column
+    return 2 + max(*map(len, head.split("\n")), *(len(FAILED if cell is None else cell) for cell in cells))
+
+
+def _columns(comparison: Comparison) -> list[Column]:
+    """Heads and cells; None where the pipeline failed."""
     from rich.text import Text
 
     from chunkwise.compare import rows
@@ -101,56 +144,53 @@ def _table(comparison: Comparison, names: Sequence[str]) -> Any:
     budgets = comparison.grid.budgets
     middle = budgets[len(budgets) // 2]
     cells = rows(comparison)
-    scored = any(cell["recall"] is not None for cell in cells)
-    ranked = any(cell["ndcg@10"] is not None for cell in cells)
-    bounded = any(cell["boundary_f1"] is not None for cell in cells)
-    whole = any(cell["kept_whole"] is not None for cell in cells)
-    best = {
-        budget: max((cell["recall"] for cell in cells if cell["budget"] == budget and cell["recall"]), default=None)
-        for budget in budgets
-    }
-    table = Table(box=None, padding=(0, 2, 0, 0), pad_edge=False, header_style="dim", show_edge=False)
-    table.add_column("pipeline", overflow="fold")
-    if scored:
-        for budget in budgets:
-            table.add_column(f"recall %\n@{budget:,}", justify="right", no_wrap=True)
-        table.add_column(f"precision\n@{middle:,}", justify="right", no_wrap=True)
-        table.add_column(f"IoU\n@{middle:,}", justify="right", no_wrap=True)
-    heads = ["nDCG\n@10", "docs\n@10"] * ranked + ["cut\nF1", "\nPk"] * bounded + ["kept\nwhole"] * whole
-    for head in [*heads, f"tokens\n@{middle:,}", "chunks\n ", "index\n ", "question\nms", "memory\nMB"]:
-        table.add_column(head, justify="right", no_wrap=True)
-    for name, pipeline in zip(names, comparison.grid.pipelines, strict=True):
-        own = {
-            row["budget"]: row for row, cell in zip(cells, comparison.cells, strict=True) if cell.pipeline == pipeline
-        }
-        at = own[middle]
-        if at["error"]:
-            table.add_row(Text(name, "red"), Text("failed, see below", "red"))
-            continue
-        line: list[Any] = [Text(name, "cyan")]
-        if scored:
-            for budget in budgets:
-                row = own[budget]
-                around = 50 * (row["recall_high"] - row["recall_low"])
-                leads = row["recall"] == best[budget]
-                mark = Text(f"{100 * row['recall']:.1f}", "bold green" if leads else "")
-                line.append(mark.append(f" ±{around:.1f}".ljust(6), "dim not bold"))
-            line += [f"{100 * at['precision']:.1f}", f"{100 * at['iou']:.1f}"]
-        if ranked:
-            line += [_share(at["ndcg@10"]), _share(at["recall@10"])]
-        if bounded:
-            line += [_share(at["boundary_f1"]), _share(at["boundary_pk"])]
-        if whole:
-            line.append(_share(at["kept_whole"]))
-        line += [
-            f"{at['tokens']:,.0f}",
-            Text(f"{at['chunks']:,}").append(f" x{at['chunk_tokens']:.0f}".ljust(5), "dim"),
-            seconds(at["index_seconds"]),
-            f"{at['question_ms']:.0f}",
-            f"{at['memory_mb']:.0f}",
-        ]
-        table.add_row(*line)
-    return table
+    own = [
+        {row["budget"]: row for row, cell in zip(cells, comparison.cells, strict=True) if cell.pipeline == pipeline}
+        for pipeline in comparison.grid.pipelines
+    ]
+
+    def column(head: str, show: Callable[[Row], str | Text], budget: int = middle) -> Column:
+        at = [one[budget] for one in own]
+        return head, [None if row["error"] else Text.assemble(show(row)) for row in at]
+
+    def known(measure: str) -> bool:
+        return any(row[measure] is not None for row in cells)
+
+    def share(measure: str) -> Callable[[Row], str]:
+        return lambda row: "" if row[measure] is None else f"{row[measure]:.2f}"
+
+    def recall(budget: int) -> Column:
+        best = max((row["recall"] for row in cells if row["budget"] == budget and row["recall"]), default=None)
+
+        def show(row: Row) -> Text:
+            around = 50 * (row["recall_high"] - row["recall_low"])
+            mark = Text(f"{100 * row['recall']:.1f}", "bold green" if row["recall"] == best else "")
+            return mark.append(f" ±{around:.1f}".ljust(6), "dim not bold")
+
+        return column(f"recall %\n@{budget:,}", show, budget)
+
+    def chunks(row: Row) -> Text:
+        return Text(f"{row['chunks']:,}").append(f" x{row['chunk_tokens']:.0f}".ljust(5), "dim")
+
+    made: list[Column] = []
+    if known("recall"):
+        made += [recall(budget) for budget in budgets]
+        made.append(column(f"precision\n@{middle:,}", lambda row: f"{100 * row['precision']:.1f}"))
+        made.append(column(f"IoU\n@{middle:,}", lambda row: f"{100 * row['iou']:.1f}"))
+    if known("ndcg@10"):
+        made += [column("nDCG\n@10", share("ndcg@10")), column("docs\n@10", share("recall@10"))]
+    if known("boundary_f1"):
+        made += [column("cut\nF1", share("boundary_f1")), column("\nPk", share("boundary_pk"))]
+    if known("kept_whole"):
+        made.append(column("kept\nwhole", share("kept_whole")))
+    return [
+        *made,
+        column(f"tokens\n@{middle:,}", lambda row: f"{row['tokens']:,.0f}"),
+        column("chunks\n ", chunks),
+        column("index\n ", lambda row: seconds(row["index_seconds"])),
+        column("question\nms", lambda row: f"{row['question_ms']:.0f}"),
+        column("memory\nMB", lambda row: f"{row['memory_mb']:.0f}"),
+    ]
 
 
 def write_csv(comparison: Comparison, path: Path) -> None:
@@ -181,10 +221,6 @@ def write_plot(comparison: Comparison, path: Path) -> bool:
 def _all(comparison: Comparison) -> str:
     ours = [one.ours for one in comparison.grid.pipelines]
     return "all but the default" if any(ours) and not all(ours) else "all"
-
-
-def _share(value: float | None) -> str:
-    return "" if value is None else f"{value:.2f}"
 
 
 def _count(number: int, what: str) -> str:

@@ -151,7 +151,7 @@ def recipes(found: Sequence[Recipe]) -> None:
     table = Table(box=None, padding=(0, 2, 0, 0), pad_edge=False, header_style="dim")
     claims = "what it should be seen to do, whose idea it is, and its check"
     for name in ("family", "recipe", claims):
-        table.add_column(name, no_wrap=name != claims)
+        table.add_column(name, no_wrap=name != claims, overflow="fold")
     family = ""
     for one in found:
         names = "\n".join((one.name, *(f"= {alias}" for alias in one.aliases)))

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Iterator, Sequence
+from math import isclose
 from statistics import fmean, median
 from typing import TYPE_CHECKING, Any
 
@@ -75,7 +76,8 @@ def summary(comparison: Comparison) -> tuple[str, ...]:
         if len(cells) < 2:
             continue
         best = max(cells, key=lambda cell: fmean(cell.recall))
-        others = sorted((cell for cell in cells if cell is not best), key=lambda cell: -fmean(cell.recall))
+        level = [cell for cell in cells if isclose(fmean(cell.recall), fmean(best.recall))]
+        others = sorted((cell for cell in cells if cell not in level), key=lambda cell: -fmean(cell.recall))
         gaps = [difference(best.recall, cell.recall) for cell in others]
         alike, behind = list[str](), list[str]()
         for cell, gap, p in zip(others, gaps, holm([gap.p for gap in gaps]), strict=True):
@@ -86,7 +88,8 @@ def summary(comparison: Comparison) -> tuple[str, ...]:
                 behind.append(
                     f"{names[cell.pipeline]} keeps {100 * gap.mean:.1f} points less ({low:.1f} to {high:.1f})"
                 )
-        told = f"At {budget:,} tokens {names[best.pipeline]} keeps most, {100 * fmean(best.recall):.1f} %"
+        leads = f"{_and([names[cell.pipeline] for cell in level])} {'keep' if len(level) > 1 else 'keeps'} most"
+        told = f"At {budget:,} tokens {leads if others else 'all keep the same'}, {100 * fmean(best.recall):.1f} %"
         if alike:
             told += f"; the difference to {_and(alike)} is noise on {len(best.recall)} questions"
         said.append(f"{told}{'; ' if behind else ''}{_and(behind)}.")

@@ -19,7 +19,8 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 from chunkwise import __version__, recipe
 from chunkwise.budget import Budget
-from chunkwise.errors import ChunkwiseError, FallbackWarning, UserError
+from chunkwise.embed import embedder
+from chunkwise.errors import ChunkwiseError, FallbackWarning, ModelError, UserError
 from chunkwise.evaluate import (
     Cell,
     Cost,
@@ -117,6 +118,9 @@ def _check(dataset: Dataset, grid: Grid) -> None:
     for pipeline in grid.pipelines:
         for family in ("segment", "retrieve", "select"):
             recipe.check(getattr(pipeline, family), family)
+    for embed in {pipeline.embed for pipeline in grid.pipelines} - {"none"}:
+        with contextlib.suppress(ModelError):  # what cannot be had on this machine is said in the rows that need it
+            embedder(embed)
     if not (dataset.boundaries or dataset.wholes) and not any(
         one.evidence or one.relevant for one in dataset.questions
     ):

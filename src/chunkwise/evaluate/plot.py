@@ -75,7 +75,8 @@ def _curves(axes: Any, lines: Sequence[Line], budgets: Sequence[int]) -> None:
         colour, marker = COLOURS[number % len(COLOURS)], MARKERS[number // len(COLOURS) % len(MARKERS)]
         x, mean, low, high = zip(*line.points, strict=True)
         axes.fill_between(x, low, high, color=colour, alpha=0.10, linewidth=0)
-        axes.plot(x, mean, color=colour, marker=marker, markersize=4.5, linewidth=1.8)
+        dashed = "--" if number >= len(COLOURS) else "-"
+        axes.plot(x, mean, dashed, color=colour, marker=marker, markersize=4.5, linewidth=1.8)
         ends.append((mean[-1], line, colour))
     axes.set_xscale("log")
     axes.set_xticks(budgets, [f"{budget:,}" for budget in budgets])

@@ -29,13 +29,16 @@ def own(questions: Path | str, documents: Sequence[Document]) -> Dataset:
     line that is not of this form, and when no question is left.
     """
     path = Path(questions)
-    found = []
+    found, left_out = [], []
     for number, row in rows(path):
         where = f"{path} line {number}"
         try:
             found.append(_question(row, where, documents))
         except _NotFound as error:
-            warnings.warn(SkippedWarning(f"{where}: question left out, {error}"), stacklevel=2)
+            left_out.append(f"{where}: question left out, {error}")
+            warnings.warn(SkippedWarning(left_out[-1]), stacklevel=2)
+    if not found and left_out:
+        raise UserError(f"no question is left to score; {left_out[0]}")
     if not found:
         raise UserError(f"{path}: no question that can be scored; each line is {_FORM}")
     return Dataset(path.stem, tuple(documents), tuple(found))
