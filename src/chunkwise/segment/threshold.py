@@ -10,12 +10,6 @@ from chunkwise.units import Floats
 Breaks = npt.NDArray[np.bool_]
 
 
-def above(signal: Floats, least: float) -> Breaks:
-    """Wherever the signal is at least that high."""
-    found: Breaks = signal >= least
-    return found
-
-
 def above_percentile(signal: Floats, percentile: float) -> Breaks:
     """Wherever the signal is higher than that percentile (0 to 100) of itself; a flat one is nowhere cut."""
     if not len(signal):
