@@ -55,7 +55,7 @@ def run(arguments: Sequence[str]) -> int:
 
 @contextmanager
 def _warnings_told() -> Iterator[None]:
-    """Say what fell back or was left out, a line each on stderr; Python would show the code that warns, and only once."""
+    """Say what fell back or was left out, a line each on stderr; Python shows the code that warns, and only once."""
     with warnings.catch_warnings():
         show = warnings.showwarning
 

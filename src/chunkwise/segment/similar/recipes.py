@@ -11,13 +11,14 @@ from chunkwise.errors import FallbackWarning, UserError
 from chunkwise.models import Embed
 from chunkwise.recipe import recipe
 from chunkwise.segment import Segmenter
+from chunkwise.segment.embedded import unit_vectors
 from chunkwise.segment.fit import checked
 from chunkwise.segment.group import grouped
 from chunkwise.segment.similar.cluster import best_runs
 from chunkwise.segment.similar.paired import trained_for
-from chunkwise.segment.similar.signal import centred, distances, peaks, sentence_vectors, short_sentences
+from chunkwise.segment.similar.signal import centred, distances, peaks, short_sentences
 from chunkwise.segment.similar.window import within_windows
-from chunkwise.segment.threshold import Breaks, above_percentile
+from chunkwise.segment.threshold import Breaks, above_percentile, checked_percentile
 from chunkwise.tokens import TokenOffsets
 from chunkwise.units import Document, Floats, Ints, Span
 
@@ -36,8 +37,7 @@ def semantic(size: int = 512, percentile: float = 80.0, around: int = 3, least: 
     fewer tokens is joined to the next one where the two fit. Each sentence is embedded once. Where the embedder fails
     the rest is cut by size alone, with a FallbackWarning.
     """
-    if not 0 <= percentile <= 100:
-        raise UserError(f"percentile={percentile:g}: give one from 0 to 100, such as 80")
+    checked_percentile(percentile, 80)
     if around < 1:
         raise UserError(f"around={around}: give at least one sentence on each side of a gap")
 
@@ -122,7 +122,7 @@ def _cut(embed: Embed, breaks: Callable[[Floats, Ints], Breaks], size: int, leas
         bounds = short_sentences(document)
         found = np.zeros(max(0, len(bounds) - 2), dtype=bool)
         if len(found):
-            vectors = sentence_vectors(embed, document, bounds)
+            vectors = unit_vectors(embed, document, bounds)
             if len(vectors) > 1:
                 found[: len(vectors) - 1] = breaks(vectors, offsets.counts(bounds)[: len(vectors)])
         return grouped(document.text, offsets, bounds, found, size, least)

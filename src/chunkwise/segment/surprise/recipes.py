@@ -17,7 +17,13 @@ from chunkwise.segment.surprise.dynamic import begins, boundary_chances, project
 from chunkwise.segment.surprise.margin import margins
 from chunkwise.segment.surprise.perplexity import perplexity
 from chunkwise.segment.surprise.spans import rises
-from chunkwise.segment.threshold import above_percentile, below_running_mean, local_minima, observed_drop
+from chunkwise.segment.threshold import (
+    above_percentile,
+    below_running_mean,
+    checked_percentile,
+    local_minima,
+    observed_drop,
+)
 from chunkwise.tokens import TokenOffsets
 from chunkwise.units import Document, Ints, Span
 
@@ -91,8 +97,7 @@ def context_gain(size: int = 512, percentile: float = 90.0, *, lm: CausalLM) -> 
     percentile: the share of sentences, from 0 to 100, before which the text is not cut.
     """
     checked(size, 0)
-    if not 0 <= percentile <= 100:
-        raise UserError(f"percentile={percentile:g}: give one from 0 to 100, such as 90")
+    checked_percentile(percentile, 90)
 
     def cut(document: Document, offsets: TokenOffsets) -> list[Span]:
         bounds = sentence_bounds(document)
@@ -117,8 +122,7 @@ def bytespan(size: int = 512, constraint: str = "monotonic", percentile: float =
     checked(size, 0)
     if constraint not in ("monotonic", "global", "combined"):
         raise UserError(f"constraint={constraint}: give monotonic, global or combined")
-    if not 0 <= percentile <= 100:
-        raise UserError(f"percentile={percentile:g}: give one from 0 to 100, such as 30")
+    checked_percentile(percentile, 30)
 
     def cut(document: Document, offsets: TokenOffsets) -> list[Span]:
         read = lm.surprise(document.text)
