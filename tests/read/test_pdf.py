@@ -8,12 +8,12 @@ from io import BytesIO
 
 import pytest
 from pypdf import PdfWriter
-from pypdf.generic import DecodedStreamObject, DictionaryObject, NameObject, NumberObject
+from pypdf.generic import DecodedStreamObject, DictionaryObject, NameObject
 
 from chunkwise.errors import ReadError, SkippedWarning
 from chunkwise.read import parse
 from chunkwise.units import Document, Span
-from drawn import column, drawn
+from drawn import column, drawn, pictured
 
 
 def pdf(*pages: str, title: str = "", password: str | None = None) -> bytes:
@@ -122,44 +122,22 @@ def test_pages_without_text_have_no_elements() -> None:
         parse(drawn([]), "a.pdf")
 
 
-PICTURE = "a picture"
-
-
-def scanned(*pages: str) -> bytes:
-    """As `pdf`, but the pages that say PICTURE show one pixel and no text."""
-    writer = PdfWriter(clone_from=BytesIO(pdf(*("" if text == PICTURE else text for text in pages))))
-    for page, text in zip(writer.pages, pages, strict=True):
-        if text != PICTURE:
-            continue
-        pixel, shown = DecodedStreamObject(), DecodedStreamObject()
-        for name, value in {"/Subtype": "/Image", "/ColorSpace": "/DeviceGray"}.items():
-            pixel[NameObject(name)] = NameObject(value)
-        for name, number in {"/Width": 1, "/Height": 1, "/BitsPerComponent": 8}.items():
-            pixel[NameObject(name)] = NumberObject(number)
-        pixel.set_data(b"\x80")
-        shown.set_data(b"q 300 0 0 200 0 0 cm /Im0 Do Q")
-        images = DictionaryObject({NameObject("/Im0"): writer._add_object(pixel)})
-        page[NameObject("/Resources")] = DictionaryObject({NameObject("/XObject"): images})
-        page[NameObject("/Contents")] = writer._add_object(shown)
-    data = BytesIO()
-    writer.write(data)
-    return data.getvalue()
-
-
 def test_scanned_pages_among_others() -> None:
-    with pytest.warns(SkippedWarning, match=r"a\.pdf: 2 pages show only pictures .* \(p\. 2, 5\); run OCR") as told:
-        document = parse(scanned("One duck.", PICTURE, "", "Four ducks.", PICTURE), "a.pdf")
+    with pytest.warns(
+        SkippedWarning, match=r"a\.pdf: 2 pages show only pictures .* \(p\. 2, 5\); run OCR"
+    ) as told:
+        document = parse(pictured(pdf("One duck.", "", "", "Four ducks.", ""), 2, 5), "a.pdf")
     assert len(told) == 1
     assert document.text == "One duck.\n\nFour ducks."
     assert document.lines.cite("a.pdf", Span(11, 16)) == "a.pdf p.4"
     with pytest.raises(ReadError, match=r"a\.pdf: the PDF has no text.*OCR"):
-        parse(scanned(PICTURE, ""), "a.pdf")
+        parse(pictured(pdf("", ""), 1), "a.pdf")
 
 
 def test_an_empty_page_is_nothing_left_out() -> None:
     with warnings.catch_warnings():
         warnings.simplefilter("error")
-        assert parse(scanned("One duck.", ""), "a.pdf").text == "One duck."
+        assert parse(pdf("One duck.", ""), "a.pdf").text == "One duck."
 
 
 def test_elements_lie_in_the_text_in_order() -> None:

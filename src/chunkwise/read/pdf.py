@@ -55,8 +55,10 @@ def read_pdf(data: bytes, source: str) -> Reading:
     if not len(pages):
         raise ReadError(f"{source}: the PDF has no text, only pictures; run OCR on it first (such as ocrmypdf)")
     if pictures:
+        one = len(pictures) == 1
+        what = "1 page shows only a picture and was" if one else f"{len(pictures)} pages show only pictures and were"
         which = ", ".join(pictures[:SHOWN]) + (" ..." if len(pictures) > SHOWN else "")
-        said = f"{source}: {len(pictures)} pages show only pictures and were left out (p. {which}); run OCR on it first"
+        said = f"{source}: {what} left out (p. {which}); run OCR on the file to have them (such as ocrmypdf)"
         warnings.warn(SkippedWarning(said), stacklevel=2)
     return pages.reading("page", " ".join(title.split()))
 

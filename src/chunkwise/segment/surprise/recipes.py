@@ -15,7 +15,7 @@ from chunkwise.segment.sentence import sentence_bounds
 from chunkwise.segment.surprise import gain
 from chunkwise.segment.surprise.dynamic import begins, boundary_chances, projections
 from chunkwise.segment.surprise.margin import margins
-from chunkwise.segment.surprise.perplexity import perplexity
+from chunkwise.segment.surprise.perplexity import log_perplexity
 from chunkwise.segment.surprise.spans import rises
 from chunkwise.segment.threshold import (
     above_percentile,
@@ -52,7 +52,7 @@ def meta_chunking(
 
     def cut(document: Document, offsets: TokenOffsets) -> list[Span]:
         bounds = sentence_bounds(document)
-        signal = perplexity(document.text, bounds, lm)
+        signal = log_perplexity(document.text, bounds, lm)
         minima = local_minima(signal, threshold)
         if dynamic:
             minima &= local_minima(signal, observed_drop(signal, minima)) | (np.cumsum(minima) <= 100)
