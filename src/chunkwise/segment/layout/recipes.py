@@ -39,7 +39,7 @@ def s2_chunking(size: int = 512, *, embed: Embed) -> Segmenter:
     the embedder fails the rest is cut by size alone, with a FallbackWarning. The paper detects elements with a vision
     model; here they are what the file itself says.
     """
-    checked(size, 0)
+    checked(size)
 
     def cut(document: Document, offsets: TokenOffsets) -> list[Span]:
         text = document.text
@@ -78,7 +78,7 @@ def vision_guided_chunking(size: int = 512, pages: int = 4, carry: bool = True) 
     a heading, a list or a table is read from the layout, or from the outline where there is none. carry=False reads
     each batch alone.
     """
-    checked(size, 0)
+    checked(size)
     if pages < 1:
         raise UserError(f"pages={pages}: a batch holds at least one page; give pages=1 or more")
 

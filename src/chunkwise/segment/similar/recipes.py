@@ -105,8 +105,9 @@ def late(size: int = 64, window: int = 192) -> Segmenter:
     window: tokens that the encoder reads at once, in the tokens of the tokenizer asked for: leave room for the
     encoder's own vocabulary, as the default does for the 256 word pieces of MiniLM. It only cuts.
     """
-    checked(size, 0)
-    checked(window, 0)
+    checked(size)
+    if window < 1:
+        raise UserError(f"window={window}: an encoder reads at least one token at once; give window=192")
 
     def cut(document: Document, offsets: TokenOffsets) -> list[Span]:
         return within_windows(document.text, offsets, short_sentences(document), size, window)
@@ -116,7 +117,7 @@ def late(size: int = 64, window: int = 192) -> Segmenter:
 
 def _cut(embed: Embed, breaks: Callable[[Floats, Ints], Breaks], size: int, least: int) -> Segmenter:
     """Sentences joined up to each break that their vectors [n, d] and token counts [n] give."""
-    checked(size, 0)
+    checked(size)
 
     def cut(document: Document, offsets: TokenOffsets) -> list[Span]:
         bounds = short_sentences(document)

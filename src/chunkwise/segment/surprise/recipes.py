@@ -48,7 +48,7 @@ def meta_chunking(
     Wikipedia and on books joined together it was not above fixed cuts (benchmarks/results/boundaries.md). A better
     model may do more; with this one `context-gain` is the cut to try.
     """
-    checked(size, 0)
+    checked(size)
 
     def cut(document: Document, offsets: TokenOffsets) -> list[Span]:
         bounds = sentence_bounds(document)
@@ -73,7 +73,7 @@ def meta_chunking_margin(size: int = 512, last: int = 5, *, lm: CausalLM) -> Seg
     last: a place is cut where the margin for "keep" is not above the mean of so many before it, 0 until there are as
     many. It takes a model that answers questions: the byte model of the package does not, and cuts at random.
     """
-    checked(size, 0)
+    checked(size)
     if last < 1:
         raise UserError(f"last={last}: the mean is over at least one margin; give last=5")
 
@@ -96,7 +96,7 @@ def context_gain(size: int = 512, percentile: float = 90.0, *, lm: CausalLM) -> 
 
     percentile: the share of sentences, from 0 to 100, before which the text is not cut.
     """
-    checked(size, 0)
+    checked(size)
     checked_percentile(percentile, 90)
 
     def cut(document: Document, offsets: TokenOffsets) -> list[Span]:
@@ -119,7 +119,7 @@ def bytespan(size: int = 512, constraint: str = "monotonic", percentile: float =
     constraint: a span goes on while the surprise falls ("monotonic"), while it is at most that `percentile` (0 to 100)
     of the document's ("global"), or either ("combined"). The paper makes a vocabulary of the spans; here they are cuts.
     """
-    checked(size, 0)
+    checked(size)
     if constraint not in ("monotonic", "global", "combined"):
         raise UserError(f"constraint={constraint}: give monotonic, global or combined")
     checked_percentile(percentile, 30)
@@ -146,7 +146,7 @@ def h_net(size: int = 512, *, lm: CausalLM) -> Segmenter:
     paper's ratio loss; for any other model they are the identity that H-Net starts from. The networks around the
     module, which the paper trains with it, are not here.
     """
-    checked(size, 0)
+    checked(size)
 
     def cut(document: Document, offsets: TokenOffsets) -> list[Span]:
         return packed(document.text, offsets, _bounds(document.text, chunk_starts(document.text, lm)), size)
