@@ -123,9 +123,7 @@ def test_pages_without_text_have_no_elements() -> None:
 
 
 def test_scanned_pages_among_others() -> None:
-    with pytest.warns(
-        SkippedWarning, match=r"a\.pdf: 2 pages show only pictures .* \(p\. 2, 5\); run OCR"
-    ) as told:
+    with pytest.warns(SkippedWarning, match=r"a\.pdf: 2 pages show only pictures .* \(p\. 2, 5\); run OCR") as told:
         document = parse(pictured(pdf("One duck.", "", "", "Four ducks.", ""), 2, 5), "a.pdf")
     assert len(told) == 1
     assert document.text == "One duck.\n\nFour ducks."
