@@ -23,6 +23,7 @@ from pathlib import Path
 from typing import Any, Literal
 
 from . import stdlib
+from .llama_embedding import llama_embedding
 from .machine import RESULTS, as_markdown, offline, setting
 from .quality.chunkers import count, encoding
 from .quality.retrievers import sentence_transformer
@@ -88,26 +89,9 @@ def llama_index(folder: Path, size: int | None) -> Seen:
     """SentenceSplitter and MiniLM into a VectorStoreIndex."""
     started = time.perf_counter()
     from llama_index.core import Document, VectorStoreIndex
-    from llama_index.core.base.embeddings.base import BaseEmbedding
     from llama_index.core.node_parser import SentenceSplitter
 
     model = sentence_transformer()
-
-    class MiniLM(BaseEmbedding):  # type: ignore[misc]  # the peer is not there when types are checked
-        """The model in llama-index's own terms."""
-
-        def _get_text_embeddings(self, texts: list[str]) -> list[list[float]]:
-            vectors: list[list[float]] = model.encode(texts, batch_size=32, show_progress_bar=False).tolist()
-            return vectors
-
-        def _get_text_embedding(self, text: str) -> list[float]:
-            return self._get_text_embeddings([text])[0]
-
-        def _get_query_embedding(self, query: str) -> list[float]:
-            return self._get_text_embedding(query)
-
-        async def _aget_query_embedding(self, query: str) -> list[float]:
-            return self._get_text_embedding(query)
 
     def splitter(limit: int) -> Any:
         return SentenceSplitter(
@@ -120,8 +104,7 @@ def llama_index(folder: Path, size: int | None) -> Seen:
     limit = _limit(lambda texts, n: [c for t in texts for c in splitter(n).split_text(t)], _texts(folder), size)
     fitted = time.perf_counter()
     documents = [Document(text=text) for text in _texts(folder)]
-    # One large batch lets sentence-transformers sort by length, which spares it padding.
-    embedder = MiniLM(embed_batch_size=2048)
+    embedder = llama_embedding(lambda texts: model.encode(texts, batch_size=32, show_progress_bar=False))
     index = VectorStoreIndex.from_documents(documents, transformations=[splitter(limit)], embed_model=embedder)
     done = time.perf_counter()
     return _seen(loaded - started, done - fitted, len(index.docstore.docs), limit)

@@ -35,6 +35,7 @@ from chunkwise.recipe import build
 from chunkwise.tokens import tokenizer
 from chunkwise.units import Document
 
+from .llama_embedding import llama_embedding
 from .machine import RESULTS, as_markdown, offline, setting
 from .quality.retrievers import sentence_transformer
 
@@ -88,28 +89,10 @@ def chonkie(size: int, encode: Encode, value: float | None = None) -> Cut:
 def llama_index(size: int, encode: Encode, value: float | None = None) -> Cut:
     """SemanticSplitterNodeParser, which has no size limit; its knob is the percentile of a breakpoint."""
     from llama_index.core import Document as Whole
-    from llama_index.core.base.embeddings.base import BaseEmbedding
     from llama_index.core.node_parser import SemanticSplitterNodeParser
 
-    class MiniLM(BaseEmbedding):  # type: ignore[misc]  # the peer is not there when types are checked
-        """The model in llama-index's own terms."""
-
-        def _get_text_embeddings(self, texts: list[str]) -> list[list[float]]:
-            found: list[list[float]] = encode(texts).tolist()
-            return found
-
-        def _get_text_embedding(self, text: str) -> list[float]:
-            return self._get_text_embeddings([text])[0]
-
-        def _get_query_embedding(self, query: str) -> list[float]:
-            return self._get_text_embedding(query)
-
-        async def _aget_query_embedding(self, query: str) -> list[float]:
-            return self._get_text_embedding(query)
-
-    # One large batch lets sentence-transformers sort by length, which spares it padding.
     splitter = SemanticSplitterNodeParser.from_defaults(
-        MiniLM(embed_batch_size=2048), **({} if value is None else {"breakpoint_percentile_threshold": int(value)})
+        llama_embedding(encode), **({} if value is None else {"breakpoint_percentile_threshold": int(value)})
     )
 
     def cut(text: str) -> list[int]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from io import BytesIO
 
 from pypdf import PdfWriter
-from pypdf.generic import DecodedStreamObject, DictionaryObject, NameObject
+from pypdf.generic import DecodedStreamObject, DictionaryObject, NameObject, NumberObject
 
 Text = tuple[float, float, float, str]  # points from the left and from the bottom, font size, text
 WIDE, HIGH = 600, 800
@@ -32,3 +32,22 @@ def drawn(*pages: list[Text], bold: bool = False) -> bytes:
     data = BytesIO()
     writer.write(data)
     return data.getvalue()
+
+
+def pictured(data: bytes, *numbers: int) -> bytes:
+    """The PDF with those of its pages, from 1, showing one grey pixel and nothing else, as a scan does."""
+    writer = PdfWriter(clone_from=BytesIO(data))
+    for page in (writer.pages[number - 1] for number in numbers):
+        pixel, shown = DecodedStreamObject(), DecodedStreamObject()
+        for name, value in {"/Subtype": "/Image", "/ColorSpace": "/DeviceGray"}.items():
+            pixel[NameObject(name)] = NameObject(value)
+        for name, size in {"/Width": 1, "/Height": 1, "/BitsPerComponent": 8}.items():
+            pixel[NameObject(name)] = NumberObject(size)
+        pixel.set_data(b"\x80")
+        shown.set_data(b"q 300 0 0 200 0 0 cm /Im0 Do Q")
+        images = DictionaryObject({NameObject("/Im0"): writer._add_object(pixel)})
+        page[NameObject("/Resources")] = DictionaryObject({NameObject("/XObject"): images})
+        page[NameObject("/Contents")] = writer._add_object(shown)
+    made = BytesIO()
+    writer.write(made)
+    return made.getvalue()

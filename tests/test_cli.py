@@ -19,6 +19,7 @@ from chunkwise.cli.bar import IndexBar
 from chunkwise.cli.run import run
 from chunkwise.cli.where import nearest
 from chunkwise.index import Progress
+from drawn import column, drawn, pictured
 from llm_server import MODEL, Server, status, streamed, whole
 
 SOURCE = Path(__file__).parent.parent / "src"
@@ -145,6 +146,15 @@ def test_a_file_that_cannot_be_read_is_told_and_the_rest_indexed(cli: CLI, tmp_p
     again = cli("index", tmp_path / "docs", "--into", tmp_path / "kb", "--json")
     assert again.code == 1
     assert again.json["failed"][0]["path"].endswith("torn.pdf")
+
+
+def test_pages_that_only_show_pictures_are_told_and_the_rest_indexed(cli: CLI, tmp_path: Path) -> None:
+    page = column(60, 700, ["A page of words."])
+    (tmp_path / "scan.pdf").write_bytes(pictured(drawn(page, [], page), 2))
+    done = cli("index", tmp_path / "scan.pdf", "--into", tmp_path / "kb", "--vectors", "none")
+    assert done.code == 0
+    assert "1 new or changed" in done.out
+    assert re.search(r"^warning: \S*scan\.pdf: 1 page shows only a picture and was left out \(p\. 2\)", done.err)
 
 
 FILES = 2000

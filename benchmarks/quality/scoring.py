@@ -8,9 +8,10 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
-from .sets import Gold, Range
+from chunkwise import evaluate
+from chunkwise.units import Span
 
-RESAMPLES = 10_000
+from .sets import Gold, Range
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,10 +50,8 @@ def score(packs: Iterable[Packed], golds: Iterable[Gold | None]) -> Scores:
 
 def difference(ours: Scores, theirs: Scores) -> tuple[float, float, float]:
     """Mean difference of recall in points and its 95 % interval: bootstrap over the questions, which are paired."""
-    gaps = ours.recall - theirs.recall
-    drawn = np.random.default_rng(0).integers(0, len(gaps), (RESAMPLES, len(gaps)), dtype=np.int32)
-    low, high = np.quantile(gaps[drawn].mean(axis=1), (0.025, 0.975))
-    return float(gaps.mean()), float(low), float(high)
+    found = evaluate.difference(ours.recall, theirs.recall)
+    return found.mean, found.low, found.high
 
 
 def _overlap(packed: list[Range], gold: Gold) -> tuple[float, float, float]:
@@ -60,33 +59,12 @@ def _overlap(packed: list[Range], gold: Gold) -> tuple[float, float, float]:
 
     Where any one range will do, recall is 1 if one of them is whole in the packed text, 0 otherwise.
     """
-    got, wanted = _merged(packed), _merged(gold.ranges)
-    shared = _shared(got, wanted)
-    total_got, total_wanted = _length(got), _length(wanted)
-    recall = shared / total_wanted
-    if gold.any_of:
-        recall = float(any(_shared(got, [part]) == part[2] - part[1] for part in gold.ranges))
-    return recall, shared / total_got if total_got else 0.0, shared / (total_got + total_wanted - shared)
+    got, wanted = _evidence(packed), _evidence(gold.ranges)
+    found = evaluate.span_scores(got, evaluate.Question("", wanted))
+    if not gold.any_of:
+        return found
+    return float(any(evaluate.covered([part], got) == part.size for part in wanted)), found.precision, found.iou
 
 
-def _merged(ranges: Iterable[Range]) -> list[Range]:
-    merged: list[Range] = []
-    for document, start, end in sorted(ranges):
-        if merged and merged[-1][0] == document and start <= merged[-1][2]:
-            merged[-1] = (document, merged[-1][1], max(end, merged[-1][2]))
-        else:
-            merged.append((document, start, end))
-    return merged
-
-
-def _shared(first: list[Range], second: list[Range]) -> int:
-    return sum(
-        max(0, min(end, other_end) - max(start, other_start))
-        for document, start, end in second
-        for other, other_start, other_end in first
-        if document == other
-    )
-
-
-def _length(ranges: Iterable[Range]) -> int:
-    return sum(end - start for _, start, end in ranges)
+def _evidence(ranges: Iterable[Range]) -> tuple[evaluate.Evidence, ...]:
+    return tuple(evaluate.Evidence(document, Span(start, end)) for document, start, end in ranges)

@@ -132,6 +132,11 @@ def build(spec: str, family: str | None = None, supplies: Supplies | None = None
     return made.build(**chosen)
 
 
+def models(spec: str, family: str | None = None) -> tuple[str, ...]:
+    """The models that the recipe of a spec is made of; UnknownRecipe as in `find`."""
+    return find(spec.partition(":")[0].strip(), family).models
+
+
 def check(spec: str, family: str | None = None) -> None:
     """Raise what `build` would raise for the spec itself: UnknownRecipe, and UserError where it needs no model."""
     made, chosen = _read(spec, family)

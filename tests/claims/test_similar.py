@@ -13,9 +13,9 @@ import pytest
 
 from chunkwise.embed import embedder
 from chunkwise.recipe import build
+from chunkwise.segment.group import packed
 from chunkwise.segment.similar.paired import trained_for
 from chunkwise.segment.similar.signal import short_sentences
-from chunkwise.segment.similar.window import windows
 from chunkwise.tokens import tokenizer
 from chunkwise.units import Document
 
@@ -146,7 +146,7 @@ def test_sage_segment() -> None:
 def test_late(text: str) -> None:
     """Every span lies whole in a window that the encoder reads at once; spans cut by size alone cross their borders."""
     document, offsets = Document.of(text), tokenizer().offsets(text)
-    seen = windows(text, offsets, short_sentences(document), 192)
+    seen = packed(text, offsets, short_sentences(document), 192)
     borders = [end for _, end in seen[:-1]]
     assert all(offsets.count(*window) <= 192 for window in seen)
     assert len(borders) > 3

@@ -1,8 +1,9 @@
-"""Intervals, corrections and the sentences made of them."""
+"""Intervals, differences and their correction."""
 
 from __future__ import annotations
 
 import math
+from itertools import combinations
 
 import numpy as np
 import pytest
@@ -10,7 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from chunkwise.errors import UserError
-from chunkwise.evaluate.confidence import FEWEST, difference, holm, interval, verdict, verdicts
+from chunkwise.evaluate.confidence import FEWEST, LEVEL, difference, holm, interval
 
 shares = st.lists(st.floats(0, 1), min_size=1, max_size=30)
 
@@ -61,46 +62,34 @@ def test_holm_by_its_definition(p: list[float]) -> None:
 
 def test_holm_of_none() -> None:
     assert holm([]) == []
-    assert verdicts({"a": [0.5]}, "recall") == {}
 
 
-def test_a_clear_difference_is_said_either_way() -> None:
-    low = np.linspace(0, 0.5, 40)
-    high = low + np.linspace(0.05, 0.15, 40)
-    said = verdict(high, low, "new", "old", "recall")
-    assert said.startswith("new is above old by 10.0 points of recall on 40 questions (95 % interval ")
-    assert verdict(low, high, "old", "new", "recall") == said
-
-
-def test_noise_is_called_noise() -> None:
+def test_a_clear_difference_is_no_luck_and_noise_is() -> None:
     rng = np.random.default_rng(3)
-    said = verdict(rng.random(50), rng.random(50), "a", "b", "recall")
-    assert said.startswith("a and b cannot be told apart by recall on 50 questions (")
-    assert "95 % interval" in said
+    low = np.linspace(0, 0.5, 40)
+    clear = difference(low + np.linspace(0.05, 0.15, 40), low)
+    noise = difference(rng.random(50), rng.random(50))
+    assert (clear.mean, clear.p < 0.001, clear.low > 0) == (pytest.approx(0.1), True, True)
+    assert noise.p > 0.05
+    assert noise.low < 0 < noise.high
 
 
-def test_the_same_and_too_few() -> None:
-    assert verdict([0.5, 1], [0.5, 1], "a", "b", "IoU") == "a and b have the same IoU on 2 questions, one by one"
-    few = verdict([1.0] * (FEWEST - 1), [0.0] * (FEWEST - 1), "a", "b", "IoU")
-    assert "cannot be told apart" in few
-    assert f"at least {FEWEST} are needed" in few
-    assert "a is above b" in verdict([1.0] * FEWEST, [0.0] * FEWEST, "a", "b", "IoU")
+def test_a_tie_is_one() -> None:
+    assert difference([0.5, 1], [0.5, 1]) == (0, 0, 0, 1)
+
+
+def test_fewer_than_fewest_questions_tell_nothing() -> None:
+    """All of one sign is what chance gives two in 2 ** n times, whatever a bootstrap of so few says."""
+    assert 2 / 2 ** (FEWEST - 1) > 1 - LEVEL > 2 / 2**FEWEST
 
 
 def test_among_many_pairs_luck_is_not_told_apart() -> None:
     """Thirteen systems of pure noise: 78 pairs, of which about four look different when each is looked at alone."""
     rng = np.random.default_rng(11)
-    said = verdicts({f"s{n}": rng.random(60) for n in range(13)}, "recall").values()
-    assert not any("is above" in each for each in said)
-    assert any("too little among 78 comparisons" in each for each in said)
-
-
-def test_every_pair_is_judged_as_it_is_alone() -> None:
-    rng = np.random.default_rng(5)
-    scores = {name: rng.random(30) + shift for name, shift in (("a", 0.0), ("b", 0.1), ("c", 0.5))}
-    said = verdicts(scores, "recall")
-    assert list(said) == [("a", "b"), ("a", "c"), ("b", "c")]
-    assert said["a", "c"] == verdict(scores["a"], scores["c"], "a", "c", "recall")
+    systems = [rng.random(60) for _ in range(13)]
+    alone = [difference(a, b, resamples=2000).p for a, b in combinations(systems, 2)]
+    assert min(alone) < 0.05
+    assert min(holm(alone)) > 0.05
 
 
 @pytest.mark.parametrize(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import warnings
 from dataclasses import replace
 from io import BytesIO
 
@@ -9,10 +10,10 @@ import pytest
 from pypdf import PdfWriter
 from pypdf.generic import DecodedStreamObject, DictionaryObject, NameObject
 
-from chunkwise.errors import ReadError
+from chunkwise.errors import ReadError, SkippedWarning
 from chunkwise.read import parse
 from chunkwise.units import Document, Span
-from drawn import column, drawn
+from drawn import column, drawn, pictured
 
 
 def pdf(*pages: str, title: str = "", password: str | None = None) -> bytes:
@@ -119,6 +120,22 @@ def test_pages_without_text_have_no_elements() -> None:
     assert [(at.page, at.kind) for at in document.layout] == [(2, "text")]
     with pytest.raises(ReadError, match="no text"):
         parse(drawn([]), "a.pdf")
+
+
+def test_scanned_pages_among_others() -> None:
+    with pytest.warns(SkippedWarning, match=r"a\.pdf: 2 pages show only pictures .* \(p\. 2, 5\); run OCR") as told:
+        document = parse(pictured(pdf("One duck.", "", "", "Four ducks.", ""), 2, 5), "a.pdf")
+    assert len(told) == 1
+    assert document.text == "One duck.\n\nFour ducks."
+    assert document.lines.cite("a.pdf", Span(11, 16)) == "a.pdf p.4"
+    with pytest.raises(ReadError, match=r"a\.pdf: the PDF has no text.*OCR"):
+        parse(pictured(pdf("", ""), 1), "a.pdf")
+
+
+def test_an_empty_page_is_nothing_left_out() -> None:
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        assert parse(pdf("One duck.", ""), "a.pdf").text == "One duck."
 
 
 def test_elements_lie_in_the_text_in_order() -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import replace
 from itertools import pairwise
 
@@ -10,13 +11,13 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from chunkwise.errors import UserError
+from chunkwise.errors import EndpointError, FallbackWarning, UserError
 from chunkwise.recipe import build
 from chunkwise.segment.layout.batches import goes_on
 from chunkwise.segment.layout.elements import elements
 from chunkwise.segment.layout.graph import clusters, weights
 from chunkwise.tokens import tokenizer
-from chunkwise.units import Document, Element, Span
+from chunkwise.units import Document, Element, Floats, Span
 from supplies import SUPPLIES
 
 TITLE = "A title of so many words that it could stand alone"
@@ -122,3 +123,15 @@ def test_a_long_document_is_clustered_in_windows() -> None:
     document = Document.of(text, media_type="text/markdown")
     spans = build("s2-chunking:size=100", "segment", SUPPLIES)(document, tokenizer().offsets(text))
     assert "".join(text[a:b] for a, b in spans) == text
+
+
+def test_an_embedder_that_fails_costs_no_text() -> None:
+    def failing(texts: Sequence[str]) -> Floats:
+        raise EndpointError("the endpoint says no")
+
+    text = "# Title\n\nSome words.\n\n" * 70
+    document, offsets = Document.of(text, media_type="text/markdown"), tokenizer().offsets(text)
+    with pytest.warns(FallbackWarning, match="cut by size alone from character 0.*the endpoint says no"):
+        spans = build("s2-chunking:size=30", "segment", {"embed": lambda: failing})(document, offsets)
+    assert "".join(text[a:b] for a, b in spans) == text
+    assert max(offsets.count(*span) for span in spans) <= 30

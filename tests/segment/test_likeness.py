@@ -14,9 +14,10 @@ from hypothesis import strategies as st
 from chunkwise.embed import embedder
 from chunkwise.errors import EndpointError, FallbackWarning, UserError
 from chunkwise.recipe import build
+from chunkwise.segment.embedded import unit_vectors
 from chunkwise.segment.similar.cluster import best_runs
 from chunkwise.segment.similar.paired import FOLDER, Paired, trained_for
-from chunkwise.segment.similar.signal import centred, distances, peaks, sentence_vectors, short_sentences
+from chunkwise.segment.similar.signal import centred, distances, peaks, short_sentences
 from chunkwise.tokens import tokenizer
 from chunkwise.units import Document, Floats, Span
 from supplies import embed
@@ -119,7 +120,7 @@ def test_nonsense_from_an_embedder_costs_no_text(name: str, wrong: Floats) -> No
 
 
 def test_what_came_before_a_failure_is_used(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("chunkwise.segment.similar.signal._AT_ONCE", 30)
+    monkeypatch.setattr("chunkwise.segment.embedded._AT_ONCE", 30)
     calls: list[int] = []
 
     def failing_later(texts: Sequence[str]) -> Floats:
@@ -130,7 +131,7 @@ def test_what_came_before_a_failure_is_used(monkeypatch: pytest.MonkeyPatch) -> 
 
     document = Document.of(TEXT)
     with pytest.warns(FallbackWarning, match="from character"):
-        assert len(sentence_vectors(failing_later, document, short_sentences(document))) == 30
+        assert len(unit_vectors(failing_later, document, short_sentences(document))) == 30
     calls.clear()
     with pytest.warns(FallbackWarning):
         found = spans("semantic:size=200,percentile=50,around=1", failing_later)

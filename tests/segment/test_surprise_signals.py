@@ -15,7 +15,7 @@ from chunkwise.recipe import build
 from chunkwise.segment.grapheme import untorn
 from chunkwise.segment.surprise.dynamic import begins, boundary_chances, dechunked, ratio_loss
 from chunkwise.segment.surprise.margin import margins
-from chunkwise.segment.surprise.perplexity import perplexity
+from chunkwise.segment.surprise.perplexity import log_perplexity
 from chunkwise.segment.surprise.recipes import chunk_starts
 from chunkwise.segment.surprise.spans import rises
 from chunkwise.segment.threshold import local_minima, observed_drop
@@ -29,9 +29,9 @@ signals = st.lists(st.sampled_from([0.0, 0.5, 1.0, 2.0, 3.5]), max_size=30).map(
 def test_perplexity_is_the_mean_cost_of_each_unit() -> None:
     text = "one two three"  # tokens of the stand-in are characters
     nats = Letters().surprise(text).nats
-    found = perplexity(text, np.array([0, 4, 8, 13]), Letters())
+    found = log_perplexity(text, np.array([0, 4, 8, 13]), Letters())
     np.testing.assert_allclose(found, [nats[:4].mean(), nats[4:8].mean(), nats[8:].mean()], rtol=1e-6)
-    assert perplexity("", np.array([0]), Letters()).shape == (0,)
+    assert log_perplexity("", np.array([0]), Letters()).shape == (0,)
 
 
 def test_margin_is_keep_less_split() -> None:

@@ -1,9 +1,9 @@
-"""The terminal's face: commands over the jobs of `chunkwise.index`, `pack` and `ask`.
+"""The terminal's face: commands over the jobs of `chunkwise.index`, `pack`, `ask` and `compare`.
 
 run.py      errors and interrupts to exit codes     commands.py  what can be typed
 where.py    which knowledge base is meant           bar.py       how far a long run is
 last.py     the last pack, kept for `explain`       show.py      results as a person reads them
-page.py     the last pack as a web page
+page.py     the last pack as a web page            compared.py  a comparison as a person reads it
 """
 
 from chunkwise.cli.run import main

@@ -74,10 +74,9 @@ def compared(comparison: Comparison, material: Material) -> None:
 
     dataset, budgets = comparison.dataset, comparison.grid.budgets
     names, shared = labels(comparison.grid.pipelines)
-    show.out(
-        f"{dataset.name}: {_count(len(dataset.questions), 'question')} on {_count(len(dataset.documents), 'document')}"
-        + (f" · {_all(comparison)} with {shared}" if shared else "")
-    )
+    asked, of = show.count(len(dataset.questions), "question"), show.count(len(dataset.documents), "document")
+    told = f" · {_all(comparison)} with {shared}" if shared else ""
+    show.out(f"{dataset.name}: {asked} on {of}{told}")
     show.out("")
     for number, table in enumerate(_tables(comparison, names, show.console().width)):
         if number:
@@ -85,7 +84,7 @@ def compared(comparison: Comparison, material: Material) -> None:
         show.console().print(table)
     for group, count, found in apart(comparison):
         by_budget = "".join(f"{budget:>8,}" for budget in budgets)
-        show.out(f"\nrecall %, {group} ({_count(count, 'question')}){'':4}{by_budget}")
+        show.out(f"\nrecall %, {group} ({show.count(count, 'question')}){'':4}{by_budget}")
         wide = max(len(name) for name in names)
         for name in names:
             if (name, budgets[0]) in found:
@@ -212,7 +211,7 @@ def write_plot(comparison: Comparison, path: Path) -> bool:
     drawn = lines(comparison)
     if drawn:
         shared = labels(comparison.grid.pipelines)[1]
-        count = _count(len(comparison.questions), "question")
+        count = show.count(len(comparison.questions), "question")
         told = f"{count}; shaded: 95 % bootstrap interval" + (f"; {_all(comparison)} with {shared}" if shared else "")
         draw(drawn, f"Evidence kept: {comparison.dataset.name}", told, path)
     return bool(drawn)
@@ -221,7 +220,3 @@ def write_plot(comparison: Comparison, path: Path) -> bool:
 def _all(comparison: Comparison) -> str:
     ours = [one.ours for one in comparison.grid.pipelines]
     return "all but the default" if any(ours) and not all(ours) else "all"
-
-
-def _count(number: int, what: str) -> str:
-    return f"{number:,} {what}{'' if number == 1 else 's'}"

@@ -9,7 +9,7 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from typing import Any, NoReturn
 
-from chunkwise.errors import ChunkwiseError, FallbackWarning
+from chunkwise.errors import ChunkwiseError, FallbackWarning, SkippedWarning
 
 
 def main() -> NoReturn:
@@ -38,7 +38,7 @@ def run(arguments: Sequence[str]) -> int:
     from chunkwise.cli.commands import app
 
     try:
-        with _fallbacks_told():
+        with _warnings_told():
             code = get_command(app).main(
                 [*(one for one in own if one != "--debug"), *arguments[len(own) :]], "chunkwise", standalone_mode=False
             )
@@ -54,19 +54,20 @@ def run(arguments: Sequence[str]) -> int:
 
 
 @contextmanager
-def _fallbacks_told() -> Iterator[None]:
-    """Say every fallback in a line on stderr, where Python would show the line of code that warns, and only once."""
+def _warnings_told() -> Iterator[None]:
+    """Say what fell back or was left out, a line each on stderr; Python shows the code that warns, and only once."""
     with warnings.catch_warnings():
         show = warnings.showwarning
 
         def tell(message: Warning | str, category: type[Warning], *where: Any, **more: Any) -> None:
-            if not issubclass(category, FallbackWarning):
+            if not issubclass(category, FallbackWarning | SkippedWarning):
                 return show(message, category, *where, **more)
             from chunkwise.cli.show import note
 
             return note(f"warning: {message}")
 
-        warnings.simplefilter("always", FallbackWarning)
+        for own in (FallbackWarning, SkippedWarning):
+            warnings.simplefilter("always", own)
         warnings.showwarning = tell
         yield
 

@@ -85,8 +85,8 @@ def bill(pack: Pack, seconds: float, answer: Answer | None = None) -> str:
     sources = len({passage.source for passage in pack.passages})
     parts = [
         f"{pack.tokens:,} of {pack.budget.tokens:,} tokens",
-        f"{_count(len(pack.passages), 'passage')} of {_count(sources, 'document')}",
-        f"{_count(len(pack.trace.considered), 'chunk')} considered",
+        f"{count(len(pack.passages), 'passage')} of {count(sources, 'document')}",
+        f"{count(len(pack.trace.considered), 'chunk')} considered",
     ]
     if answer is not None and answer.usage is not None:
         parts.append(f"{answer.model} read {answer.usage.prompt_tokens:,}, wrote {answer.usage.completion_tokens:,}")
@@ -118,12 +118,12 @@ def indexed(report: Report, into: Path, roots: Sequence[str]) -> None:
     size = f"{report.characters / 1e6:,.1f} MB" if report.characters >= 5e4 else f"{report.characters:,} characters"
     out(
         f"{into}: documents: {', '.join(documents)}\n"
-        f"{_count(report.chunks, 'chunk')} written from {size} in {report.seconds:.1f} s"
+        f"{count(report.chunks, 'chunk')} written from {size} in {report.seconds:.1f} s"
     )
     if report.skipped:
         few = "; ".join(_because(file, roots) for file in report.skipped[:FEW])
         more = "; ..." if len(report.skipped) > FEW else ""
-        aside(f"{_count(len(report.skipped), 'file')} skipped: {few}{more}")
+        aside(f"{count(len(report.skipped), 'file')} skipped: {few}{more}")
     for failed in report.failed:
         note(f"failed: {_because(failed, roots)}")
 
@@ -186,7 +186,7 @@ def explained(last: LastPack, everything: bool) -> None:
     _print(
         _cell(
             f"{last.tokens:,} of {last.budget:,} tokens, {labels:,} of them labels · {len(kept)} of "
-            f"{_count(len(last.rows), 'chunk')} taken · {last.retriever} · {last.selector} · {last.made}\n",
+            f"{count(len(last.rows), 'chunk')} taken · {last.retriever} · {last.selector} · {last.made}\n",
             "dim",
         )
     )
@@ -228,5 +228,6 @@ def _because(file: Skipped, roots: Sequence[str]) -> str:
     return file.reason.replace(path, name) if path in file.reason else f"{name}: {file.reason}"
 
 
-def _count(number: int, what: str) -> str:
+def count(number: int, what: str) -> str:
+    """`1 passage`, `1,243 chunks`."""
     return f"{number:,} {what}{'' if number == 1 else 's'}"

@@ -9,7 +9,7 @@ from statistics import fmean, median
 from typing import TYPE_CHECKING, Any
 
 from chunkwise.evaluate import difference, holm, interval, labels
-from chunkwise.evaluate.confidence import FEWEST
+from chunkwise.evaluate.confidence import FEWEST, LEVEL
 
 if TYPE_CHECKING:
     from chunkwise.compare.run import Comparison
@@ -81,7 +81,7 @@ def summary(comparison: Comparison) -> tuple[str, ...]:
         gaps = [difference(best.recall, cell.recall) for cell in others]
         alike, behind = list[str](), list[str]()
         for cell, gap, p in zip(others, gaps, holm([gap.p for gap in gaps]), strict=True):
-            if p > 0.05 or len(best.recall) < FEWEST:
+            if p > 1 - LEVEL or len(best.recall) < FEWEST:
                 alike.append(names[cell.pipeline])
             else:
                 low, high = 100 * gap.low, 100 * gap.high
@@ -101,7 +101,7 @@ def apart(comparison: Comparison) -> list[tuple[str, int, dict[tuple[str, int], 
     if not comparison.grid.apart:
         return []
     groups: dict[str, list[int]] = defaultdict(list)
-    sizes = [sum(part.span.end - part.span.start for part in one.evidence) for one in comparison.questions]
+    sizes = [sum(part.size for part in one.evidence) for one in comparison.questions]
     middle = median(sizes) if sizes else 0
     for at, (question, size) in enumerate(zip(comparison.questions, sizes, strict=True)):
         if comparison.grid.apart == "group":

@@ -286,7 +286,7 @@ class _Run:
     def _warm(self, pipeline: Pipeline) -> None:
         """Load what is loaded once, so that no pipeline pays for it because it comes first."""
         supplies = self.supplies(pipeline.embed)
-        for model in recipe.find(pipeline.segment.partition(":")[0].strip(), "segment").models:
+        for model in recipe.models(pipeline.segment, "segment"):
             if model in supplies:
                 supplies[model]()
         if pipeline.embed not in self.warm:
@@ -326,8 +326,7 @@ class _Run:
 
     def _asks(self, pipeline: Pipeline) -> str:
         """The language model, where the cut is made by one."""
-        models = recipe.find(pipeline.segment.partition(":")[0].strip(), "segment").models
-        return str(self.llm) if "ask" in models else ""
+        return str(self.llm) if "ask" in recipe.models(pipeline.segment, "segment") else ""
 
     # What determines a cell
 

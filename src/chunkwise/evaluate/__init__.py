@@ -17,7 +17,7 @@ results.py     what was measured, kept line by line;  plot.py  recall against to
 from chunkwise.evaluate.answers import AnswerScores, CitationScores, answer_scores, citation_scores
 from chunkwise.evaluate.boundaries import BoundaryScores, boundary_scores, pk, window_diff
 from chunkwise.evaluate.chunks import SizeStats, kept_whole, mean_clarity, mean_stickiness, size_stats
-from chunkwise.evaluate.confidence import Difference, Interval, difference, holm, interval, verdict, verdicts
+from chunkwise.evaluate.confidence import Difference, Interval, difference, holm, interval
 from chunkwise.evaluate.cost import Cost, measured, measured_apart, reader_tokens
 from chunkwise.evaluate.dataset import Dataset, Evidence, Question
 from chunkwise.evaluate.grid import OURS, Grid, Pipeline, labels
@@ -70,7 +70,5 @@ __all__ = [
     "reciprocal_rank",
     "size_stats",
     "span_scores",
-    "verdict",
-    "verdicts",
     "window_diff",
 ]

@@ -83,18 +83,14 @@ def _f1(said: list[str], gold: list[str]) -> float:
 
 def _cited(cited: Sequence[Evidence], gold: Sequence[Evidence], least: float) -> CitationScores:
     supporting = tuple(any(_supports(span, part, least) for part in gold) for span in cited)
-    held = sum(covered([part], cited) >= least * _size(part) for part in gold if _size(part))
+    held = sum(covered([part], cited) >= least * part.size for part in gold if part.size)
     return CitationScores(
         sum(supporting) / len(cited) if cited else 0.0,
-        held / max(1, sum(_size(part) > 0 for part in gold)),
+        held / max(1, sum(part.size > 0 for part in gold)),
         supporting,
     )
 
 
 def _supports(span: Evidence, part: Evidence, least: float) -> bool:
     shared = covered([part], [span])
-    return 0 < shared >= least * min(_size(span), _size(part))
-
-
-def _size(part: Evidence) -> int:
-    return part.span.end - part.span.start
+    return 0 < shared >= least * min(span.size, part.size)

@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from itertools import combinations
+from collections.abc import Sequence
 from typing import NamedTuple, TypeAlias
 
 import numpy as np
@@ -15,7 +14,8 @@ Scores: TypeAlias = Sequence[float] | npt.NDArray[np.floating]
 _BLOCK = 2**20  # numbers drawn at once: a few times 8 MB however many the questions
 
 LEVEL = 0.95
-FEWEST = 6  # of five paired differences even all of one sign are as likely as 1 in 16 by chance
+# Questions that can tell two apart: of five paired differences even all of one sign are as likely as 1 in 16 by chance.
+FEWEST = 6
 
 
 class Interval(NamedTuple):
@@ -50,8 +50,14 @@ def difference(a: Scores, b: Scores, *, level: float = LEVEL, resamples: int = 1
 
     Errors as in `interval`, and for different numbers of questions.
     """
-    (found,) = _differences({"a": a, "b": b}, level, resamples, seed).values()
-    return found
+    first, second = _checked(a), _checked(b)
+    if len(first) != len(second):
+        raise UserError(f"{len(first)} scores against {len(second)}: compare over the same questions")
+    drawn = _resampled(np.array([first, second]), resamples, seed)
+    gaps = np.round(drawn[0] - drawn[1], 12)  # equal sums may differ in their last bit, and a tie must be one
+    low, high = np.quantile(gaps, _tails(level)).tolist()
+    beyond = 1 + min(int((gaps <= 0).sum()), int((gaps >= 0).sum()))
+    return Difference(float((first - second).mean()), low, high, min(1.0, 2 * beyond / (resamples + 1)))
 
 
 def holm(p: Sequence[float]) -> list[float]:
@@ -60,64 +66,6 @@ def holm(p: Sequence[float]) -> list[float]:
     corrected = np.empty(len(p))
     corrected[order] = np.maximum.accumulate(np.asarray(p)[order] * np.arange(len(p), 0, -1))
     return [min(1.0, float(each)) for each in corrected]
-
-
-def verdict(a: Scores, b: Scores, name_a: str, name_b: str, what: str) -> str:
-    """One plain sentence: which of two is above the other on `what` and by how much, or that the questions cannot tell.
-
-    Scores in 0 to 1, in the order of the same questions; the sentence speaks in points of a hundred. Errors as in
-    `difference`.
-    """
-    (found,) = _differences({"a": a, "b": b}, LEVEL).values()
-    return _sentence((name_a, name_b), found, found.p, len(a), 1, what, LEVEL)
-
-
-def verdicts(scores: Mapping[str, Scores], what: str, *, level: float = LEVEL) -> dict[tuple[str, str], str]:
-    """`verdict` for every pair of names, with Holm's correction, so that of many pairs none is told apart by luck."""
-    found = _differences(scores, level)
-    corrected = holm([each.p for each in found.values()])
-    return {
-        pair: _sentence(pair, each, p, len(scores[pair[0]]), len(found), what, level)
-        for (pair, each), p in zip(found.items(), corrected, strict=True)
-    }
-
-
-def _differences(
-    scores: Mapping[str, Scores], level: float, resamples: int = 10_000, seed: int = 0
-) -> dict[tuple[str, str], Difference]:
-    """Every pair's difference, by the same draws of questions, which are made once for each name."""
-    values = [_checked(each) for each in scores.values()]
-    for each in values[1:]:
-        if len(each) != len(values[0]):
-            raise UserError(f"{len(values[0])} scores against {len(each)}: compare over the same questions")
-    drawn = _resampled(np.array(values), resamples, seed) if values else np.empty((0, resamples))
-    found = {}
-    for (a, name_a), (b, name_b) in combinations(enumerate(scores), 2):
-        gaps = np.round(drawn[a] - drawn[b], 12)  # equal sums may differ in their last bit, and a tie must be one
-        low, high = np.quantile(gaps, _tails(level)).tolist()
-        beyond = 1 + min(int((gaps <= 0).sum()), int((gaps >= 0).sum()))
-        mean = float((values[a] - values[b]).mean())
-        found[name_a, name_b] = Difference(mean, low, high, min(1.0, 2 * beyond / (resamples + 1)))
-    return found
-
-
-def _sentence(
-    names: tuple[str, str], found: Difference, p: float, questions: int, pairs: int, what: str, level: float
-) -> str:
-    (first, second), (mean, low, high) = names, (100 * found.mean, 100 * found.low, 100 * found.high)
-    on = f"on {questions} question{'s' * (questions != 1)}"
-    if mean == low == high == 0:
-        return f"{first} and {second} have the same {what} {on}, one by one"
-    if questions < FEWEST:
-        return f"{first} and {second} cannot be told apart by {what} {on} ({mean:+.1f}): at least {FEWEST} are needed"
-    if p > 1 - level:
-        luck = f"; too little among {pairs} comparisons" if found.p <= 1 - level else ""
-        ends = f"{level:.0%} interval {low:+.1f} to {high:+.1f}{luck}".replace("%", " %")
-        return f"{first} and {second} cannot be told apart by {what} {on} ({mean:+.1f}, {ends})"
-    if mean < 0:
-        first, second, mean, low, high = second, first, -mean, -high, -low
-    ends = f"{level:.0%} interval {low:.1f} to {high:.1f}".replace("%", " %")
-    return f"{first} is above {second} by {mean:.1f} points of {what} {on} ({ends})"
 
 
 def _checked(scores: Scores) -> npt.NDArray[np.float64]:

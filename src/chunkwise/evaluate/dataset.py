@@ -15,6 +15,11 @@ class Evidence:
     source: str
     span: Span
 
+    @property
+    def size(self) -> int:
+        """How long it is, in characters."""
+        return self.span.end - self.span.start
+
 
 @dataclass(frozen=True, slots=True)
 class Question:

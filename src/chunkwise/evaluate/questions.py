@@ -17,6 +17,7 @@ import numpy as np
 
 from chunkwise.errors import EndpointError, FallbackWarning
 from chunkwise.evaluate.dataset import Evidence, Question
+from chunkwise.evaluate.sets.quotes import places
 from chunkwise.models import Ask
 from chunkwise.segment import outline, sentence_bounds
 from chunkwise.units import Document, LineMap, Span
@@ -308,11 +309,10 @@ def _read(reply: str) -> tuple[str, str]:
 
 def _standing(quote: str, text: str, within: Span) -> Span | None:
     """Where a quote of at least three words stands in that part of the text, whatever its blanks; None if nowhere."""
-    words = quote.split()
-    if len(words) < 3 and len(quote) < 12:
+    if len(quote.split()) < 3 and len(quote) < 12:
         return None
-    found = re.compile(r"\s+".join(map(re.escape, words))).search(text, within.start, within.end)
-    return Span(*found.span()) if found else None
+    found = next(places(text[slice(*within)], quote), None)
+    return Span(within.start + found.start, within.start + found.end) if found else None
 
 
 def _words(said: str) -> list[str]:

@@ -41,7 +41,7 @@ def span_scores(
     """
     retrieved = in_tokens(retrieved, offsets) if offsets is not None else retrieved
     got = _merged(retrieved)
-    paid = _length(got) if merged else sum(_size(span) for span in retrieved)
+    paid = _length(got) if merged else sum(span.size for span in retrieved)
     found = [_scores(got, paid, gold, merged) for gold in _golds(question, offsets)]
     return max(found, key=lambda scores: (scores.recall, scores.iou))
 
@@ -83,7 +83,7 @@ def _golds(question: Question, offsets: Mapping[str, TokenOffsets] | None) -> li
     golds: list[Sequence[Evidence]] = [
         in_tokens(gold, offsets) if offsets is not None else gold
         for gold in (question.evidence, *question.alternatives)
-        if any(map(_size, gold))
+        if any(part.size for part in gold)
     ]
     if not golds:
         raise UserError(f"no evidence to score against for {question.text[:60]!r}: leave the question out")
@@ -93,8 +93,8 @@ def _golds(question: Question, offsets: Mapping[str, TokenOffsets] | None) -> li
 def _scores(got: Ranges, paid: int, gold: Sequence[Evidence], merged: bool) -> SpanScores:
     wanted = _merged(gold)
     shared = _shared(got, wanted)
-    total = _length(wanted) if merged else sum(map(_size, gold))
-    missed = total - shared if merged else sum(_size(part) - _shared(got, _merged([part])) for part in gold)
+    total = _length(wanted) if merged else sum(part.size for part in gold)
+    missed = total - shared if merged else sum(part.size - _shared(got, _merged([part])) for part in gold)
     return SpanScores(shared / total, shared / paid if paid else 0.0, shared / (paid + missed))
 
 
@@ -106,10 +106,6 @@ def _omega(chunks: Sequence[Evidence], gold: Sequence[Evidence]) -> float:
 
 def _touches(span: Span, ranges: list[tuple[int, int]]) -> bool:
     return any(span.start <= end and start <= span.end for start, end in ranges)
-
-
-def _size(part: Evidence) -> int:
-    return part.span.end - part.span.start
 
 
 def _merged(spans: Iterable[Evidence]) -> Ranges:

@@ -6,7 +6,8 @@ pieces: a text file too large to be held whole, piece by piece (`pieces.py`).
 media_type: what a file holds, by its name and its first bytes (`media.py`).
 
 Behind them: bytes to text (`decode.py`), and the formats whose text is not the file to the character (`html.py`,
-`pdf.py`, `notebook.py`), each of which lays out its text with a map back to lines or pages (`layout.py`).
+`pdf.py`, `notebook.py`), each of which lays out its text with a map back to lines or pages (`layout.py`); the elements
+of a PDF's pages, by where their text is drawn (`boxes.py`).
 """
 
 from __future__ import annotations

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import logging
+import warnings
 from io import BytesIO
 from typing import TYPE_CHECKING
 
-from chunkwise.errors import ReadError
+from chunkwise.errors import ReadError, SkippedWarning
 from chunkwise.read.boxes import Runs, elements
 from chunkwise.read.decode import sound
 from chunkwise.read.layout import Layout, Reading
@@ -14,17 +15,20 @@ from chunkwise.read.layout import Layout, Reading
 if TYPE_CHECKING:
     from pypdf import PdfReader
 
+SHOWN = 5  # pages that are named of those left out
+
 
 def read_pdf(data: bytes, source: str) -> Reading:
     """The text of a PDF's pages, a blank line between them, mapped to page numbers.
 
     Hyphens at line ends stay as they are. The layout's elements are boxed as the page is drawn, a page without text has
-    none. Raises ReadError for a truncated, damaged or locked file, and for one that
-    has no text, such as a scan.
+    none. Pages that show only pictures are left out with a SkippedWarning. Raises ReadError for a truncated, damaged or
+    locked file, and for one that has no text at all, such as a scan.
     """
     if b"%%EOF" not in data.rstrip(b"\0\t\n\r ")[-4096:]:
         raise ReadError(f"{source}: the PDF is cut short (no end mark); fetch the whole file again")
     pages = Layout()
+    pictures: list[str] = []
     try:
         reader = _open(data, source)
         for number, page in enumerate(reader.pages, 1):
@@ -38,6 +42,8 @@ def read_pdf(data: bytes, source: str) -> Reading:
                 if len(sound(drawn)) == len(drawn):  # else the runs stand elsewhere
                     box = page.mediabox
                     pages.place(*elements(text, runs.found, number, float(box.top), start))
+            elif len(page.images):
+                pictures.append(str(number))
         about = reader.metadata
         title = sound(str((about and about.title) or ""))
     except ReadError:
@@ -48,6 +54,12 @@ def read_pdf(data: bytes, source: str) -> Reading:
         ) from error
     if not len(pages):
         raise ReadError(f"{source}: the PDF has no text, only pictures; run OCR on it first (such as ocrmypdf)")
+    if pictures:
+        one = len(pictures) == 1
+        what = "1 page shows only a picture and was" if one else f"{len(pictures)} pages show only pictures and were"
+        which = ", ".join(pictures[:SHOWN]) + (" ..." if len(pictures) > SHOWN else "")
+        said = f"{source}: {what} left out (p. {which}); run OCR on the file to have them (such as ocrmypdf)"
+        warnings.warn(SkippedWarning(said), stacklevel=2)
     return pages.reading("page", " ".join(title.split()))
 
 

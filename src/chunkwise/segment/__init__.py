@@ -3,6 +3,14 @@
 `outline` finds a document's structure once, `sentence_bounds` its sentences; a `Segmenter`, built by a recipe of the
 family "segment", cuts; `chunks` makes of its spans what the index stores; `stream` does so for a text too large to be
 held whole. tree-sitter loads when code is first cut.
+
+structure.py  headings, blocks and paths of markup and code (syntax.py, language.py);  prose.py  where sentences end
+sentence.py   the small cut, and the sentences that other cuts go by
+fit.py        cuts by the offsets of one tokenizer pass (grapheme.py: never through a character);  cast.py  along syntax
+threshold.py  a signal to breaks;  group.py  units and breaks to spans that hold to a size
+similar/      the signal is how alike neighbours are (embedded.py);  layout/  where they stand on the page
+surprise/     the signal is a language model's surprise;  asked/  a language model is asked
+clarity.py    how good a cut is in a causal model's eyes
 """
 
 from __future__ import annotations

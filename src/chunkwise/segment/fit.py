@@ -18,7 +18,7 @@ _FRESH = re.compile(r"[^\s/]|[ \t]{1,64}\S")  # what may follow a line end at wh
 Boundary = Callable[[str, int, int], int]  # (text, floor, limit) -> a cut in (floor, limit]
 
 
-def checked(size: int, overlap: int) -> None:
+def checked(size: int, overlap: int = 0) -> None:
     """Raise UserError unless a chunk of `size` tokens can be cut with that overlap."""
     if size < 1:
         raise UserError(f"size={size}: a chunk holds at least one token; give size=1 or more")

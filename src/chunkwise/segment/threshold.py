@@ -5,15 +5,16 @@ from __future__ import annotations
 import numpy as np
 import numpy.typing as npt
 
+from chunkwise.errors import UserError
 from chunkwise.units import Floats
 
 Breaks = npt.NDArray[np.bool_]
 
 
-def above(signal: Floats, least: float) -> Breaks:
-    """Wherever the signal is at least that high."""
-    found: Breaks = signal >= least
-    return found
+def checked_percentile(percentile: float, such_as: int) -> None:
+    """Raise UserError unless it is one; such_as: one that may do."""
+    if not 0 <= percentile <= 100:
+        raise UserError(f"percentile={percentile:g}: give one from 0 to 100, such as {such_as}")
 
 
 def above_percentile(signal: Floats, percentile: float) -> Breaks:

@@ -39,7 +39,7 @@ def lumberchunker(size: int = 550, *, ask: Ask) -> Segmenter:
     longer than the window is shown by its sentences.
     One question for each chunk, one after the other: hundreds for a novel.
     """
-    checked(size, 0)
+    checked(size)
 
     def cut(document: Document, offsets: TokenOffsets) -> list[Span]:
         text = document.text
@@ -68,7 +68,7 @@ def moc(size: int = 512, window: int = 1024, *, ask: Ask) -> Segmenter:
     router and a chunker for each of four lengths; here one model is asked in both parts, and a reply that names no
     class is replaced by the one nearest to the paragraphs' own length. Two questions a window, four at a time.
     """
-    checked(size, 0)
+    checked(size)
     _counted(window=window)
 
     def cut(document: Document, offsets: TokenOffsets) -> list[Span]:
@@ -114,7 +114,7 @@ def mom(size: int = 512, drafts: int = 3, window: int = 2048, *, ask: Ask, lm: C
     contents with the spans. `drafts` questions a window, four at a time; the model is then run over each draft's chunks
     four times.
     """
-    checked(size, 0)
+    checked(size)
     _counted(window=window, drafts=drafts)
 
     def cut(document: Document, offsets: TokenOffsets) -> list[Span]:
@@ -136,7 +136,7 @@ def summary(size: int = 2048) -> Segmenter:
 
     The cut of `chunkwise.segment.asked.summarise`, which asks for the summaries; this asks nobody.
     """
-    checked(size, 0)
+    checked(size)
 
     def cut(document: Document, offsets: TokenOffsets) -> list[Span]:
         return reading_spans(document, offsets, size)

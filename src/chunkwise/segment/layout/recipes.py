@@ -8,13 +8,14 @@ from chunkwise.errors import UserError
 from chunkwise.models import Embed
 from chunkwise.recipe import recipe
 from chunkwise.segment import Segmenter
+from chunkwise.segment.embedded import unit_vectors
 from chunkwise.segment.fit import checked
 from chunkwise.segment.group import grouped
 from chunkwise.segment.layout.batches import batches, goes_on, leads
 from chunkwise.segment.layout.elements import elements
 from chunkwise.segment.layout.graph import clusters, weights
 from chunkwise.tokens import TokenOffsets
-from chunkwise.units import Document, Ints, Span
+from chunkwise.units import Document, Span
 
 _WINDOW = 200  # elements clustered together: their eigenvectors cost the cube of it
 _UNITS_A_PAGE = 10  # a tenth of a page is the distance at which nearness has halved
@@ -34,26 +35,26 @@ def s2_chunking(size: int = 512, *, embed: Embed) -> Segmenter:
     elements' embeddings. There are ceil(tokens / size) clusters; one over the limit is split in reading order. Chunks
     are spans that tile the text, so a cluster whose elements do not follow one another becomes a span for each run of
     them, and a run of less than an eighth of the size joins the next one. Documents without boxes are the blocks of
-    their outline in one column. 200 elements are clustered at a time, so that the cost is linear in the text. The paper
-    detects elements with a vision model; here they are what the file itself says.
+    their outline in one column. 200 elements are clustered at a time, so that the cost is linear in the text. Where
+    the embedder fails the rest is cut by size alone, with a FallbackWarning. The paper detects elements with a vision
+    model; here they are what the file itself says.
     """
-    checked(size, 0)
+    checked(size)
 
     def cut(document: Document, offsets: TokenOffsets) -> list[Span]:
         text = document.text
         if not text:
             return []
         found = elements(document, offsets)
-        bounds = found.bounds.tolist()
         tokens = offsets.counts(found.bounds)
-        labels: list[Ints] = []
-        for first in range(0, len(found), _WINDOW):
-            window = slice(first, first + _WINDOW)
+        vectors = unit_vectors(embed, document, found.bounds)
+        labels = np.zeros(len(found), dtype=np.int64)
+        for first in range(0, len(vectors), _WINDOW):
+            window = slice(first, min(first + _WINDOW, len(vectors)))
             count = -(-int(tokens[window].sum()) // size)
-            texts = [text[bounds[at] : bounds[at + 1]] for at in range(len(found))[window]]
-            near = weights(found.centres[window], embed(texts), found.height / _UNITS_A_PAGE)
-            labels.append(first + clusters(near, count))
-        return grouped(text, offsets, found.bounds, np.diff(np.concatenate(labels)) != 0, size, size // _LEAST)
+            near = weights(found.centres[window], vectors[window], found.height / _UNITS_A_PAGE)
+            labels[window] = 1 + first + clusters(near, count)
+        return grouped(text, offsets, found.bounds, np.diff(labels) != 0, size, size // _LEAST)
 
     return cut
 
@@ -77,7 +78,7 @@ def vision_guided_chunking(size: int = 512, pages: int = 4, carry: bool = True) 
     a heading, a list or a table is read from the layout, or from the outline where there is none. carry=False reads
     each batch alone.
     """
-    checked(size, 0)
+    checked(size)
     if pages < 1:
         raise UserError(f"pages={pages}: a batch holds at least one page; give pages=1 or more")
 

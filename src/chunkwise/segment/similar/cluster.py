@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
+from chunkwise.segment.similar.signal import running_sums
 from chunkwise.segment.threshold import Breaks
 from chunkwise.units import Floats, Ints
 
@@ -20,7 +21,7 @@ def best_runs(vectors: Floats, tokens: Ints, size: int, strictness: float) -> Br
     time O(n x sentences that fit in `size` x d).
     """
     n = len(vectors)
-    sums = np.concatenate((np.zeros((1, vectors.shape[1])), np.cumsum(vectors, axis=0, dtype=np.float64)))
+    sums = running_sums(vectors)
     squares = np.einsum("ij,ij->i", sums, sums)
     ends = np.concatenate(([0], np.cumsum(tokens)))
     places = np.arange(n + 1)

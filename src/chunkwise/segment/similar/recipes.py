@@ -11,13 +11,14 @@ from chunkwise.errors import FallbackWarning, UserError
 from chunkwise.models import Embed
 from chunkwise.recipe import recipe
 from chunkwise.segment import Segmenter
+from chunkwise.segment.embedded import unit_vectors
 from chunkwise.segment.fit import checked
 from chunkwise.segment.group import grouped
 from chunkwise.segment.similar.cluster import best_runs
 from chunkwise.segment.similar.paired import trained_for
-from chunkwise.segment.similar.signal import centred, distances, peaks, sentence_vectors, short_sentences
+from chunkwise.segment.similar.signal import centred, distances, peaks, short_sentences
 from chunkwise.segment.similar.window import within_windows
-from chunkwise.segment.threshold import Breaks, above_percentile
+from chunkwise.segment.threshold import Breaks, above_percentile, checked_percentile
 from chunkwise.tokens import TokenOffsets
 from chunkwise.units import Document, Floats, Ints, Span
 
@@ -36,8 +37,7 @@ def semantic(size: int = 512, percentile: float = 80.0, around: int = 3, least: 
     fewer tokens is joined to the next one where the two fit. Each sentence is embedded once. Where the embedder fails
     the rest is cut by size alone, with a FallbackWarning.
     """
-    if not 0 <= percentile <= 100:
-        raise UserError(f"percentile={percentile:g}: give one from 0 to 100, such as 80")
+    checked_percentile(percentile, 80)
     if around < 1:
         raise UserError(f"around={around}: give at least one sentence on each side of a gap")
 
@@ -105,8 +105,9 @@ def late(size: int = 64, window: int = 192) -> Segmenter:
     window: tokens that the encoder reads at once, in the tokens of the tokenizer asked for: leave room for the
     encoder's own vocabulary, as the default does for the 256 word pieces of MiniLM. It only cuts.
     """
-    checked(size, 0)
-    checked(window, 0)
+    checked(size)
+    if window < 1:
+        raise UserError(f"window={window}: an encoder reads at least one token at once; give window=192")
 
     def cut(document: Document, offsets: TokenOffsets) -> list[Span]:
         return within_windows(document.text, offsets, short_sentences(document), size, window)
@@ -116,13 +117,13 @@ def late(size: int = 64, window: int = 192) -> Segmenter:
 
 def _cut(embed: Embed, breaks: Callable[[Floats, Ints], Breaks], size: int, least: int) -> Segmenter:
     """Sentences joined up to each break that their vectors [n, d] and token counts [n] give."""
-    checked(size, 0)
+    checked(size)
 
     def cut(document: Document, offsets: TokenOffsets) -> list[Span]:
         bounds = short_sentences(document)
         found = np.zeros(max(0, len(bounds) - 2), dtype=bool)
         if len(found):
-            vectors = sentence_vectors(embed, document, bounds)
+            vectors = unit_vectors(embed, document, bounds)
             if len(vectors) > 1:
                 found[: len(vectors) - 1] = breaks(vectors, offsets.counts(bounds)[: len(vectors)])
         return grouped(document.text, offsets, bounds, found, size, least)

@@ -6,6 +6,7 @@ and after are not here, nor is their training end to end; the boundary module re
 
 from __future__ import annotations
 
+from functools import cache
 from pathlib import Path
 
 import numpy as np
@@ -17,6 +18,7 @@ from chunkwise.units import Floats
 WEIGHTS = Path(__file__).parent / "h-net.safetensors"
 
 
+@cache
 def projections(model: str, width: int) -> tuple[Floats, Floats]:
     """W_q and W_k [d, width] for the states of that model; the identity, where H-Net starts, for any other model."""
     found = Tensors(WEIGHTS)

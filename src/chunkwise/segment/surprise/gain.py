@@ -7,7 +7,7 @@ from itertools import pairwise
 import numpy as np
 
 from chunkwise.models import CausalLM
-from chunkwise.segment.surprise.perplexity import perplexity
+from chunkwise.segment.surprise.perplexity import log_perplexity
 from chunkwise.units import Floats, Ints
 
 
@@ -17,4 +17,4 @@ def context_gain(text: str, bounds: Ints, lm: CausalLM) -> Floats:
     Unlike perplexity it does not rise with how hard a sentence is in itself. The text is read twice.
     """
     alone = [lm.surprise(text[start:end]).nats.mean() for start, end in pairwise(bounds.tolist())]
-    return np.array(alone, dtype=np.float32) - perplexity(text, bounds, lm)
+    return np.array(alone, dtype=np.float32) - log_perplexity(text, bounds, lm)

@@ -8,7 +8,7 @@ from chunkwise.models import CausalLM
 from chunkwise.units import Floats, Ints
 
 
-def perplexity(text: str, bounds: Ints, lm: CausalLM) -> Floats:
+def log_perplexity(text: str, bounds: Ints, lm: CausalLM) -> Floats:
     """Mean nats of the tokens of each unit given all before it, its log-perplexity; float32 [len(bounds) - 1].
 
     bounds: int64 [n + 1], where the units begin and the last one ends. A token is its first character's unit's; a unit

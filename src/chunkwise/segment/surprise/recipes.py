@@ -15,9 +15,15 @@ from chunkwise.segment.sentence import sentence_bounds
 from chunkwise.segment.surprise import gain
 from chunkwise.segment.surprise.dynamic import begins, boundary_chances, projections
 from chunkwise.segment.surprise.margin import margins
-from chunkwise.segment.surprise.perplexity import perplexity
+from chunkwise.segment.surprise.perplexity import log_perplexity
 from chunkwise.segment.surprise.spans import rises
-from chunkwise.segment.threshold import above_percentile, below_running_mean, local_minima, observed_drop
+from chunkwise.segment.threshold import (
+    above_percentile,
+    below_running_mean,
+    checked_percentile,
+    local_minima,
+    observed_drop,
+)
 from chunkwise.tokens import TokenOffsets
 from chunkwise.units import Document, Ints, Span
 
@@ -43,11 +49,11 @@ def meta_chunking(
     boundaries hit to the sentence but not within one. A better model may do more; with this one `context-gain` did, and
     `semantic-clusters` far more in a hundredth of the time.
     """
-    checked(size, 0)
+    checked(size)
 
     def cut(document: Document, offsets: TokenOffsets) -> list[Span]:
         bounds = sentence_bounds(document)
-        signal = perplexity(document.text, bounds, lm)
+        signal = log_perplexity(document.text, bounds, lm)
         minima = local_minima(signal, threshold)
         if dynamic:
             minima &= local_minima(signal, observed_drop(signal, minima)) | (np.cumsum(minima) <= 100)
@@ -68,7 +74,7 @@ def meta_chunking_margin(size: int = 512, last: int = 5, *, lm: CausalLM) -> Seg
     last: a place is cut where the margin for "keep" is not above the mean of so many before it, 0 until there are as
     many. It takes a model that answers questions: the byte model of the package does not, and cuts at random.
     """
-    checked(size, 0)
+    checked(size)
     if last < 1:
         raise UserError(f"last={last}: the mean is over at least one margin; give last=5")
 
@@ -95,9 +101,8 @@ def context_gain(size: int = 512, percentile: float = 90.0, *, lm: CausalLM) -> 
     and by Pk, within a sentence not for certain; on shorter passages and on chapters of books it could not be told from
     them (benchmarks/results/boundaries.md). `semantic-clusters` was far above it in a hundredth of the time.
     """
-    checked(size, 0)
-    if not 0 <= percentile <= 100:
-        raise UserError(f"percentile={percentile:g}: give one from 0 to 100, such as 90")
+    checked(size)
+    checked_percentile(percentile, 90)
 
     def cut(document: Document, offsets: TokenOffsets) -> list[Span]:
         bounds = sentence_bounds(document)
@@ -119,11 +124,10 @@ def bytespan(size: int = 512, constraint: str = "monotonic", percentile: float =
     constraint: a span goes on while the surprise falls ("monotonic"), while it is at most that `percentile` (0 to 100)
     of the document's ("global"), or either ("combined"). The paper makes a vocabulary of the spans; here they are cuts.
     """
-    checked(size, 0)
+    checked(size)
     if constraint not in ("monotonic", "global", "combined"):
         raise UserError(f"constraint={constraint}: give monotonic, global or combined")
-    if not 0 <= percentile <= 100:
-        raise UserError(f"percentile={percentile:g}: give one from 0 to 100, such as 30")
+    checked_percentile(percentile, 30)
 
     def cut(document: Document, offsets: TokenOffsets) -> list[Span]:
         read = lm.surprise(document.text)
@@ -147,7 +151,7 @@ def h_net(size: int = 512, *, lm: CausalLM) -> Segmenter:
     paper's ratio loss; for any other model they are the identity that H-Net starts from. The networks around the
     module, which the paper trains with it, are not here.
     """
-    checked(size, 0)
+    checked(size)
 
     def cut(document: Document, offsets: TokenOffsets) -> list[Span]:
         return packed(document.text, offsets, _bounds(document.text, chunk_starts(document.text, lm)), size)

@@ -2,14 +2,10 @@
 
 from __future__ import annotations
 
-from typing import Literal, TypeAlias
-
 import numpy as np
 
 from chunkwise.segment.threshold import Breaks
 from chunkwise.units import Floats
-
-Constraint: TypeAlias = Literal["monotonic", "global", "combined"]
 
 
 def rises(nats: Floats, constraint: str = "monotonic", percentile: float = 30.0) -> Breaks:
