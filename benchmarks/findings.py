@@ -3,7 +3,8 @@
     python -m benchmarks.findings --data DIR [--work DIR] [--only NAME ...]
 
 DIR holds `chroma_chunking` and `covid_qa`. What is in the work folder already is not measured again. Writes
-results/findings.md and, for each sweep, results/findings/NAME.csv and .svg. Needs `pip install -e ".[evaluate]"`.
+results/findings.md, for each sweep results/findings/NAME.csv and .svg, and the tables of docs/findings-chunking.md,
+between `<!-- NAME -->` and `<!-- /NAME -->`. Needs `pip install -e ".[evaluate]"`.
 """
 
 from __future__ import annotations
@@ -35,6 +36,9 @@ SWEEPS = {
     "rag-hyperparameters": ["--set", "covid_qa", "--limit", "60", "--preset", "rag-hyperparameters"],
     "domain-rag-metrics": ["--set", "chroma_chunking", "--preset", "domain-rag-metrics"],
 }  # fmt: skip
+
+
+DOC = RESULTS.parents[1] / "docs" / "findings-chunking.md"
 
 
 def swept(name: str, data: Path, work: Path) -> dict[str, Any]:
@@ -82,6 +86,33 @@ def section(name: str, found: dict[str, Any]) -> list[str]:
     return lines
 
 
+def brief(found: dict[str, Any]) -> str:
+    """A sweep as a table of recall by budget, with the mean tokens of a chunk and the seconds of the index."""
+    budgets = sorted({cell["budget"] for cell in found["cells"]})
+    shared = [len({_pipeline(cell)[axis] for cell in found["cells"]}) == 1 for axis in range(4)]
+    heads = [*(f"@{budget:,}" for budget in budgets), "tokens a chunk", "index, s"]
+    if len(budgets) == 1:
+        heads += ["precision", "IoU"]
+    lines = [f"| | {' | '.join(heads)} |", "| --- |" + " ---: |" * len(heads)]
+    for pipeline, group in groupby(found["cells"], _pipeline):
+        cells = list(group)
+        name = " / ".join(part for part, same in zip(pipeline, shared, strict=True) if not same)
+        row = [f"{100 * cell['recall']:.1f}" for cell in sorted(cells, key=lambda cell: int(cell["budget"]))]
+        row += [f"{cells[0]['chunk_tokens']:.0f}", f"{cells[0]['index_seconds']:.1f}"]
+        if len(budgets) == 1:
+            row += [f"{100 * cells[0]['precision']:.1f}", f"{100 * cells[0]['iou']:.1f}"]
+        lines.append(f"| `{name}` | {' | '.join(row)} |")
+    return "\n".join(lines)
+
+
+def fill(text: str, name: str, table: str) -> str:
+    """The text with the table of that name anew; as it is where it has no place for it."""
+    begin, end = f"<!-- {name} -->", f"<!-- /{name} -->"
+    before, found, rest = text.partition(begin)
+    _, closed, after = rest.partition(end)
+    return f"{before}{begin}\n{table}\n{end}{after}" if found and closed else text
+
+
 def _pipeline(cell: dict[str, Any]) -> tuple[str, str, str, str]:
     return cell["segment"], cell["retrieve"], cell["select"], cell["embed"]
 
@@ -104,8 +135,12 @@ def main() -> None:
         "the 95 % bootstrap interval over questions. Precision, IoU and tokens are of the middle budget.",
         "",
     ]
+    text = DOC.read_text(encoding="utf-8")
     for name in chosen.only:
-        lines += section(name, swept(name, chosen.data, chosen.work))
+        found = swept(name, chosen.data, chosen.work)
+        lines += section(name, found)
+        text = fill(text, name, brief(found))
+    DOC.write_text(text, encoding="utf-8")
     lines += [as_markdown(setting("chunkwise", "numpy")), ""]
     (RESULTS / "findings.md").write_text("\n".join(lines), encoding="utf-8")
 
