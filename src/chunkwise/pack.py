@@ -22,8 +22,6 @@ if TYPE_CHECKING:
     from chunkwise.tokens import Tokenizer
 
 CANDIDATES = 400
-LOOKS = 5  # selections made for one pack, more only where none has fitted yet
-IDLE = 0.005  # of the budget, what may be left over without another look
 
 
 class Considered(NamedTuple):
@@ -113,42 +111,23 @@ def pack(
     clock = _Clock()
     candidates = retrieve(corpus, query, CANDIDATES)
     clock.lap("retrieve")
+    room = budget.tokens
     made: dict[tuple[int, int], Passage] = {}
-
-    def look(room: int) -> _Look:
+    while True:
         selection = select(candidates, Budget(room))
         passages = _passages(corpus, candidates, selection, tokenizer, made)
         text = context(passages)
         tokens = tokenizer.count(text) if labels else sum(passage.tokens for passage in passages)
-        return _Look(room, selection, passages, text, tokens)
-
-    found, beyond, looks = look(budget.tokens), budget.tokens + 1, 1
-    while found.tokens > budget.tokens:
-        # Labels, and edges that tokenise anew, cost what no chunk's own count shows: buy less in proportion. Taking off
-        # all that is over would throw out the labels of what goes as well as what stands under them. A little less
+        if tokens <= budget.tokens:
+            break
+        # Labels, and edges that tokenise anew, cost what no chunk's own count shows: buy less in proportion. Taking
+        # off all that is over would throw out the labels of what goes as well as what stands under them. A little less
         # than in proportion, since fewer tokens in as many places carry more labels each.
-        beyond = found.room
-        found, looks = look(min(beyond - 1, int(0.98 * beyond * budget.tokens / found.tokens))), looks + 1
-    while looks < LOOKS and beyond - found.room > 1 and found.tokens < (1 - IDLE) * budget.tokens:
-        more, looks = look((found.room + beyond) // 2), looks + 1
-        if more.tokens <= budget.tokens:
-            found = more
-        else:
-            beyond = more.room
+        room = min(room - 1, int(0.98 * room * budget.tokens / tokens))
     clock.lap("select")
-    considered = _considered(corpus, candidates, found.selection)
+    considered = _considered(corpus, candidates, selection)
     clock.lap("lay out")
-    return Pack(query, budget, found.text, tuple(found.passages), found.tokens, Trace(considered, clock.laps))
-
-
-class _Look(NamedTuple):
-    """What a selection under `room` tokens comes to when it is laid out."""
-
-    room: int
-    selection: Selection
-    passages: list[Passage]
-    text: str
-    tokens: int
+    return Pack(query, budget, text, tuple(passages), tokens, Trace(considered, clock.laps))
 
 
 def _passages(
