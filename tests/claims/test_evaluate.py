@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from chunkwise.compare import Comparison, apart, compare, summary
+from chunkwise.compare import Comparison, apart, compare
 from chunkwise.evaluate import Dataset, Evidence, Question
 from chunkwise.evaluate.grid import Grid
 from chunkwise.evaluate.results import Cell
@@ -109,9 +109,9 @@ def test_semantic_chunking_worth(tmp_path: Path) -> None:
     cuts, budgets = ("recursive:size=60", "semantic:size=60"), (120,)
     sweep = preset("semantic-chunking-worth", segment=cuts, retrieve=("rrf",), budgets=budgets)
     natural = compare(rooms(), sweep, tmp_path / "a")
-    assert recall(named(natural, segment=cuts[0])) > 0.5
-    (said,) = summary(natural)
-    assert "noise" in said or said.startswith(f"At 120 tokens {cuts[0]}")
+    kept, by_likeness = (recall(named(natural, segment=cut)) for cut in cuts)
+    assert kept > 0.5
+    assert kept >= by_likeness
     parts = [
         [f"The {topic} {verb} {where}." for verb in ("stood", "was seen", "was painted", "was sold") for where in
          (f"near the old {topic} house", f"by those who love a {topic}")]
