@@ -26,9 +26,11 @@ from collections.abc import Callable
 from datetime import UTC, datetime
 from functools import cache, partial
 from importlib.metadata import version
-from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
+
+from .llama_embedding import llama_embedding
+from .machine import offline
 
 warnings.filterwarnings("ignore")
 SIZE = 512
@@ -41,17 +43,6 @@ TABLES = {
     "every": "Every other recipe, and the peers with the same idea, on a sample of the prose",
     "reading": "Recipes that read with a language model, on a smaller sample",
 }
-
-
-def offline() -> None:
-    """Find tiktoken's vocabulary in the llama-index wheel, and keep every peer from the network."""
-    home = Path(str(find_spec("llama_index.core").submodule_search_locations[0]))  # type: ignore[union-attr, index]
-    os.environ |= {
-        "TIKTOKEN_CACHE_DIR": str(home / "_static" / "tiktoken_cache"),
-        "HF_HUB_OFFLINE": "1",
-        "TOKENIZERS_PARALLELISM": "false",
-        "HAYSTACK_TELEMETRY_ENABLED": "False",
-    }
 
 
 @cache
@@ -242,28 +233,9 @@ def chonkie_semantic() -> Chunker:
 def llama_semantic() -> Chunker:
     """SemanticSplitterNodeParser, which has no size limit, with the static embedder that `semantic` is given."""
     from llama_index.core import Document
-    from llama_index.core.base.embeddings.base import BaseEmbedding
     from llama_index.core.node_parser import SemanticSplitterNodeParser
 
-    embed = models()["embed"]()
-
-    class Static(BaseEmbedding):  # type: ignore[misc]  # the peer is not there when types are checked
-        """The embedder in llama-index's own terms."""
-
-        def _get_text_embeddings(self, texts: list[str]) -> list[list[float]]:
-            found: list[list[float]] = embed(texts).tolist()
-            return found
-
-        def _get_text_embedding(self, text: str) -> list[float]:
-            return self._get_text_embeddings([text])[0]
-
-        def _get_query_embedding(self, query: str) -> list[float]:
-            return self._get_text_embedding(query)
-
-        async def _aget_query_embedding(self, query: str) -> list[float]:
-            return self._get_text_embedding(query)
-
-    splitter = SemanticSplitterNodeParser.from_defaults(Static(embed_batch_size=2048))
+    splitter = SemanticSplitterNodeParser.from_defaults(llama_embedding(models()["embed"]()))
     return lambda text: [(n.text, n.start_char_idx) for n in splitter.get_nodes_from_documents([Document(text=text)])]
 
 

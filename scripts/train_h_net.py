@@ -71,7 +71,7 @@ def main() -> None:
         loss = torch.nn.functional.binary_cross_entropy(chance, begun[some]) + RATIO_WEIGHT * ratio
         optimiser.param_groups[0]["lr"] = RATE * (1 - step / STEPS)
         optimiser.zero_grad()
-        loss.backward()  # type: ignore[no-untyped-call]
+        torch.autograd.backward(loss)
         optimiser.step()
     arrays = {"ask": ask.detach().numpy().astype(np.float16), "key": key.detach().numpy().astype(np.float16)}
     digest = hashlib.sha256(b"".join(arrays[name].tobytes() for name in sorted(arrays))).hexdigest()

@@ -118,7 +118,7 @@ def train(seen: dict[str, Floats]) -> Net:
         for batch in torch.randperm(len(y))[: len(y) // BATCH * BATCH].reshape(-1, BATCH):
             loss = torch.nn.functional.binary_cross_entropy_with_logits(net(x[batch]), y[batch])
             optimizer.zero_grad()
-            loss.backward()  # type: ignore[no-untyped-call]
+            torch.autograd.backward(loss)
             optimizer.step()
             schedule.step()
     return net

@@ -160,7 +160,7 @@ def test_bytespan() -> None:
         return boundary_scores(starts.tolist(), sorted(words), len(text)).f1
 
     def spans(nats: Floats, constraint: str) -> Ints:
-        return np.flatnonzero(rises(nats, constraint))  # type: ignore[arg-type]
+        return np.flatnonzero(rises(nats, constraint))
 
     for constraint in ("monotonic", "combined"):
         found = spans(nats, constraint)

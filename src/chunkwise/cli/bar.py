@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import threading
 import time
+from abc import ABC, abstractmethod
 from types import TracebackType
 from typing import TYPE_CHECKING, Self
 
@@ -18,7 +19,7 @@ if TYPE_CHECKING:
 PATIENCE = 1.0  # seconds before there is anything to see
 
 
-class _Bar:
+class _Bar(ABC):
     """A bar on stderr once a run takes over a second; quiet when that is piped."""
 
     first = ""  # what is said before anything is known
@@ -69,8 +70,9 @@ class _Bar:
             self._bar = bar
             self._show(bar)
 
+    @abstractmethod
     def _show(self, bar: Bar) -> None:
-        raise NotImplementedError
+        """Bring the bar up to what is known."""
 
 
 class IndexBar(_Bar):

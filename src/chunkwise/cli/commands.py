@@ -387,7 +387,8 @@ def _asked(llm: str | None) -> Ask | None:
         return None
     from chunkwise.supplies import supplies
 
-    return supplies(llm=llm)["ask"]()  # type: ignore[no-any-return]
+    ask: Ask = supplies(llm=llm)["ask"]()
+    return ask
 
 
 def _packed(opened: Index, question: str, budget: int, retriever: str, selector: str) -> Pack:

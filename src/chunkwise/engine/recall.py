@@ -16,8 +16,9 @@ def recalled(read: npt.NDArray[np.uint8], nats: Floats) -> Floats:
 
     For each context of 3 to 12 bytes, shortest first, p = (times this byte followed + s p') / (times it was seen + s),
     p' what stood before: the Dirichlet prior of MacKay and Peto 1995, "A hierarchical Dirichlet language model", with
-    the model itself at its root. The strengths s lost least on held-out text. 64 KiB are remembered at most, and what
-    is depends on where a byte stands in `read` alone. Linear in the text; the chances of all bytes still add up to 1.
+    the model itself at its root. The strengths s were chosen on eight texts, that of the set "articles" of
+    benchmarks/boundaries.py among them. 64 KiB are remembered at most, and what is depends on where a byte stands in
+    `read` alone. Linear in the text; the chances of all bytes still add up to 1.
     """
     chances = np.exp(-nats.astype(np.float64))
     told = len(read) - len(nats)

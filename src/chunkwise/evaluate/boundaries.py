@@ -83,7 +83,8 @@ def _windows(found: Sequence[int], gold: Sequence[int], length: int, k: int | No
     if not 1 <= k < length:
         raise UserError(f"no two of {length} units are {k} apart: k must be from 1 to {length - 1}")
     first = np.arange(length - k)
-    return tuple(  # type: ignore[return-value]
-        np.searchsorted(positions, first + k, "right") - np.searchsorted(positions, first, "right")
-        for positions in (ours, theirs)
-    )
+
+    def within(positions: Ints) -> Ints:
+        return np.searchsorted(positions, first + k, "right") - np.searchsorted(positions, first, "right")
+
+    return within(ours), within(theirs)

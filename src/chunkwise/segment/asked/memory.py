@@ -137,7 +137,8 @@ def _best(
         taken = plans[0] if plans else [Item(0, "", "")]
         if scored and len(plans) > 1:
             try:
-                taken = max(plans, key=lambda items, part=part: score(lm, part, items))  # type: ignore[misc]
+                scores = [score(lm, part, items) for items in plans]
+                taken = plans[scores.index(max(scores))]
             except ChunkwiseError as error:
                 scored = False
                 warnings.warn(FallbackWarning(f"{what}: {error}; first plans are taken, unscored"), stacklevel=3)
