@@ -29,6 +29,8 @@ to, and the test that holds it.
 FAMILIES = {
     "segment": "Documents to chunks: `chunkwise index --segmenter SPEC`, `Index.open(..., segmenter=SPEC)`.",
     "retrieve": "A question to candidates: `--retriever SPEC`, `Index.pack(..., retriever=SPEC)`.",
+    "compress": "Passages to passages that cost less: `--compressor SPEC`, `Index.pack(..., compressor=SPEC)`.",
+    "embed": "Text to vectors: `chunkwise index --vectors eager --embedder SPEC`, `Index.open(..., embedder=SPEC)`.",
     "survey-eval": "Sweeps that papers made, as grids: `chunkwise compare PATH --preset NAME`.",
     "select": "Candidates and a budget to a selection: `--selector SPEC`, `Index.pack(..., selector=SPEC)`.",
 }

@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 
 from chunkwise.models import Surprise
+from chunkwise.tokens import tokenizer
 from chunkwise.units import Floats
 
 REPLIES = (
@@ -54,4 +55,6 @@ class Letters:
         return -np.array([seed(prompt + answer) % 50 / 10 for answer in answers], dtype=np.float32)
 
 
-SUPPLIES: dict[str, Callable[[], Any]] = {"embed": lambda: embed, "ask": lambda: ask, "lm": Letters}
+SUPPLIES: dict[str, Callable[[], Any]] = {
+    "embed": lambda: embed, "ask": lambda: ask, "lm": Letters, "tokenizer": tokenizer
+}  # fmt: skip

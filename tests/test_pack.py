@@ -173,3 +173,26 @@ def test_a_state_that_was_overtaken_is_read_anew(tmp_path: Path, monkeypatch: py
         pack = index.pack("refunds", retriever=overtaken)  # type: ignore[arg-type]
         assert [passage.text for passage in pack.passages] == ["On Mondays all refunds take but five days."]
         assert looks == [1, 1]
+
+
+@settings(deadline=None, max_examples=25)
+@given(st.sampled_from(QUESTIONS), st.integers(0, 600), st.booleans())
+def test_what_is_compressed_stays_below_the_budget(index: Index, query: str, budget: int, labels: bool) -> None:
+    pack = index.pack(query, budget, compressor="truncate", labels=labels)
+    count = tokenizer().count
+    assert pack.tokens == (count(pack.text) if labels else sum(count(one.text) for one in pack.passages)) <= budget
+    assert pack.trace.before is not None
+    assert pack.trace.before >= sum(passage.tokens for passage in pack.passages)
+    texts = {document.source: document.text for document in documents()}
+    for passage in pack.passages:
+        for at, span in passage.verbatim:
+            assert passage.text[at : at + span.end - span.start] == texts[passage.source][slice(*span)]
+
+
+def test_a_compressed_pack_shows_its_parts(index: Index) -> None:
+    plain, pack = (index.pack("parcels ship weeks", 60, compressor=name) for name in (None, "truncate"))
+    assert plain.trace.before is None
+    assert all("parts" not in passage for passage in plain.json()["passages"])
+    cut = [passage for passage in pack.json()["passages"] if "parts" in passage]
+    assert cut
+    assert cut[-1]["parts"] == [[0, cut[-1]["start"], cut[-1]["start"] + len(cut[-1]["text"])]]

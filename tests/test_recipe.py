@@ -163,3 +163,23 @@ def test_its_spec_can_be_checked_without_its_models(made: Recipe) -> None:
     check(made.spec, made.family)
     with pytest.raises(UnknownRecipe, match="no parameter"):
         check(f"{made.name}:nonesuch=1", made.family)
+
+
+@pytest.mark.usefixtures("scratch")
+def test_a_recipe_may_be_made_of_another(scratch: None) -> None:
+    @recipe.recipe("borrowing", family="test", seed="a paper", claim="a claim")
+    def borrowing(size: int = 3, *, embed: object) -> tuple[int, object]:
+        return size, embed
+
+    @recipe.recipe("wrapping", family="test", seed="a paper", claim="a claim")
+    def wrapping(of: str = "borrowing:size=4", *, build: recipe.BuildOther) -> tuple[str, object]:
+        return "wrapped", build(of, "test")
+
+    assert find("wrapping").models == ()
+    assert build("wrapping", "test", {"embed": lambda: "model"}) == ("wrapped", (4, "model"))
+    assert build("wrapping:of=scratch:size=9", "test") == ("wrapped", build("scratch:size=9"))
+    check("wrapping:of=scratch:size=9", "test")
+    with pytest.raises(UserError, match="needs an embedder"):
+        build("wrapping", "test")
+    with pytest.raises(UnknownRecipe, match="nonesuch"):
+        check("wrapping:of=nonesuch", "test")

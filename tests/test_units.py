@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 import chunkwise
-from chunkwise.units import Document, LineMap, Passage, Span, content_id
+from chunkwise.units import Document, Lazy, LineMap, Passage, Span, content_id, place_id
 from processes import run
 
 any_text = st.text(st.one_of(st.sampled_from("ab \r\n\t\u2028é漢😀\0\ud800"), st.characters()))
@@ -108,3 +108,26 @@ def test_lines_of_a_long_text_are_those_of_its_stretches(monkeypatch: pytest.Mon
     for stretch in range(1, 9):
         monkeypatch.setattr("chunkwise.units._STRETCH", stretch)
         assert LineMap.of_text(text) == whole
+
+
+def test_what_is_lazy_is_made_once_and_only_when_looked_at() -> None:
+    made: list[int] = []
+
+    def make(at: int) -> str:
+        made.append(at)
+        return str(at)
+
+    lazy = Lazy(4, make)
+    assert len(lazy) == 4
+    assert made == []
+    assert lazy[-1] == "3"
+    assert lazy[1:3] == ["1", "2"]
+    assert list(lazy) == ["0", "1", "2", "3"]
+    assert made == [3, 1, 2, 0]
+    with pytest.raises(IndexError):
+        lazy[4]
+
+
+def test_a_place_is_another_thing_than_its_text() -> None:
+    assert place_id("a", 0, 3) == place_id("a", 0, 3)
+    assert len({place_id("a", 0, 3), place_id("a", 0, 4), place_id("b", 0, 3), content_id("a")}) == 4

@@ -9,15 +9,17 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
 from chunkwise import recipe
 from chunkwise.budget import Budget
+from chunkwise.embed import InContext
 from chunkwise.errors import NoStore, ReadError, StaleError, UserError
 from chunkwise.store import Entry, FileState, SQLiteStore
-from chunkwise.units import Document
+from chunkwise.units import Document, Floats
 
 if TYPE_CHECKING:
+    from chunkwise.compress import Compressor
     from chunkwise.embed import Embedder
     from chunkwise.models import Supplies
     from chunkwise.pack import Pack
@@ -85,7 +87,7 @@ class Index:
         vectors: "lazy" (static vectors now, contextual ones for what becomes a candidate), "eager" (contextual ones
         for everything now), "static" or "none"; embedder: of the contextual vectors ("minilm", a folder, or
         URL#model). They are fixed when the knowledge base is made; asking an existing one for others raises UserError.
-        supplies: what makes the models that the segmenter asks for, in place of those of `chunkwise.supplies.supplies`.
+        supplies: what makes the models that recipes ask for, in place of those of `chunkwise.supplies.supplies`.
         Raises NoStore where there is nothing, or something else.
         """
         asked = {"segmenter": segmenter, "tokenizer": tokenizer, "vectors": vectors, "embedder": embedder}
@@ -104,8 +106,9 @@ class Index:
             return cls(store, supplies)
         settings = {**DEFAULTS, **chosen}
         _check(settings, supplies)
-        scan = _scan(settings)
-        return cls(SQLiteStore(path, {**settings, "space": scan.name if scan else ""}), supplies)
+        scan = _scan(settings, supplies)
+        kept_by = {"vectors_of": "place"} if isinstance(scan, InContext) else {}
+        return cls(SQLiteStore(path, {**settings, "space": scan.name if scan else "", **kept_by}), supplies)
 
     def __enter__(self) -> Index:
         return self
@@ -249,7 +252,11 @@ class Index:
         spoken = language(document.text, document.media_type)
         cut = chunks(document, self._segmenter, self._tokenizer.offsets(document.text))
         texts = [chunk.text for chunk in cut]
-        vectors = self._scan(texts) if self._scan else None
+        vectors: Floats | None = None
+        if isinstance(self._scan, InContext):
+            vectors = self._scan.in_document(document, [chunk.span for chunk in cut])
+        elif self._scan is not None:
+            vectors = self._scan(texts)
         return Entry(document, cut, words(spoken).count(texts), spoken, state, vectors)
 
     # Asking
@@ -261,22 +268,28 @@ class Index:
         *,
         retriever: str | Retriever = "multiscale",
         selector: str | Selector = "coverage",
+        compressor: str | Compressor | None = None,
         labels: bool = True,
     ) -> Pack:
         """The context that `budget` tokens buy for a question, cited, with a reason for every candidate.
 
-        retriever, selector: recipe specs such as "bm25" or "top-k:k=8", or what such a recipe builds. labels: whether
-        the budget pays for the labels too (`Pack.text` as it stands) or for the passages' own text alone.
+        retriever, selector, compressor: recipe specs such as "bm25", "top-k:k=8" or "comi", or what such a recipe
+        builds; with a compressor more is selected than fits, and then made to fit. labels: whether the budget pays for
+        the labels too (`Pack.text` as it stands) or for the passages' own text alone.
         """
         from chunkwise.pack import pack
 
-        retrieve = recipe.build(retriever, "retrieve") if isinstance(retriever, str) else retriever
-        select = recipe.build(selector, "select") if isinstance(selector, str) else selector
+        retrieve: Retriever = self._made(retriever, "retrieve")
+        select: Selector = self._made(selector, "select")
+        compress: Compressor | None = self._made(compressor, "compress")
         limit, tokenizer = Budget.of(budget), self._tokenizer
         for _ in range(4):
             with contextlib.suppress(StaleError):  # a writer was quicker: the newer state is read
-                return pack(self.corpus(), query, limit, tokenizer, retrieve, select, labels)
-        return pack(self.corpus(), query, limit, tokenizer, retrieve, select, labels)
+                return pack(self.corpus(), query, limit, tokenizer, retrieve, select, compress, labels)
+        return pack(self.corpus(), query, limit, tokenizer, retrieve, select, compress, labels)
+
+    def _made(self, spec: Any, family: str) -> Any:
+        return recipe.build(spec, family, self._supplies) if isinstance(spec, str) else spec
 
     def corpus(self) -> Corpus:
         """The newest state of the index as retrievers see it."""
@@ -323,7 +336,7 @@ class Index:
 
     @cached_property
     def _scan(self) -> Embedder | None:
-        scan = _scan(self.settings)
+        scan = _scan(self.settings, self._given)
         made = self.settings["space"]
         if scan and scan.name != made:
             raise NoStore(
@@ -340,25 +353,34 @@ class Index:
             return self._scan
         from chunkwise.embed import embedder
 
-        return embedder(self.settings["embedder"])
+        return embedder(self.settings["embedder"], _models(self._given))
+
+    @cached_property
+    def _supplies(self) -> Supplies:
+        """What makes the models of the recipes that find, select and compress: those that the index has, and others."""
+        own = {"embed": lambda: self._judge or self._scan} if self.settings["vectors"] != "none" else {}
+        return _models({**own, "tokenizer": lambda: self._tokenizer, **(self._given or {})})
 
 
-def _scan(settings: Mapping[str, str]) -> Embedder | None:
+def _scan(settings: Mapping[str, str], given: Supplies | None) -> Embedder | None:
     """The embedder of the vectors that every chunk gets when it is indexed."""
     from chunkwise.embed import embedder
 
     if settings["vectors"] == "none":
         return None
-    return embedder(settings["embedder"] if settings["vectors"] == "eager" else "static")
+    return embedder(settings["embedder"] if settings["vectors"] == "eager" else "static", _models(given))
+
+
+def _models(given: Supplies | None, embedder: str = "minilm") -> Supplies:
+    from chunkwise.supplies import supplies
+
+    return {**supplies(embedder), **(given or {})}
 
 
 def _segmenter(settings: Mapping[str, str], given: Supplies | None) -> Segmenter:
-    from chunkwise.supplies import supplies
-
     # Cut by the vectors that chunks get while they are indexed: with lazy ones no model is to run before it is asked.
     embedder = settings["embedder"] if settings["vectors"] == "eager" else "static"
-    models = {**supplies(embedder), **(given or {})}
-    made: Segmenter = recipe.build(settings["segmenter"], "segment", models)
+    made: Segmenter = recipe.build(settings["segmenter"], "segment", _models(given, embedder))
     return made
 
 

@@ -17,11 +17,13 @@ from chunkwise.prompt import context, prompt
 from chunkwise.units import Candidates, Decision, Ints, Passage, Selection, Span
 
 if TYPE_CHECKING:
+    from chunkwise.compress import Compressor
     from chunkwise.retrieve import Corpus, Retriever
     from chunkwise.select.recipes import Selector
     from chunkwise.tokens import Tokenizer
 
 CANDIDATES = 400
+AHEAD = 3  # budgets full of passages that a compressor is given
 
 
 class Considered(NamedTuple):
@@ -35,10 +37,14 @@ class Considered(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class Trace:
-    """How a pack came about. timings: seconds by stage."""
+    """How a pack came about.
+
+    timings: seconds by stage; before: tokens of the passages that were compressed, None where none were.
+    """
 
     considered: tuple[Considered, ...]
     timings: Mapping[str, float]
+    before: int | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,6 +83,7 @@ class Pack:
                     "id": passage.id, "source": passage.source, "start": passage.span.start, "end": passage.span.end,
                     "lines": list(passage.lines), "text": passage.text, "tokens": passage.tokens,
                     "score": round(passage.score, 4),
+                    **({} if passage.parts is None else {"parts": [[at, *span] for at, span in passage.parts]}),
                 }
                 for passage in self.passages
             ],
@@ -99,11 +106,13 @@ def pack(
     tokenizer: Tokenizer,
     retrieve: Retriever,
     select: Selector,
+    compress: Compressor | None = None,
     labels: bool = True,
 ) -> Pack:
-    """Retrieve, select, join neighbours into passages, lay them out; never a token above the budget.
+    """Retrieve, select, join neighbours into passages, compress them, lay them out; never a token above the budget.
 
-    labels: whether the budget pays for the labels too (`Pack.text` as it stands) or for the passages' own text alone.
+    compress: None to take passages as they are; else AHEAD budgets full are selected and then made to fit one. labels:
+    whether the budget pays for the labels too (`Pack.text` as it stands) or for the passages' own text alone.
     Raises UserError for an empty question.
     """
     if not query.strip():
@@ -111,13 +120,26 @@ def pack(
     clock = _Clock()
     candidates = retrieve(corpus, query, CANDIDATES)
     clock.lap("retrieve")
-    room = budget.tokens
     made: dict[tuple[int, int], Passage] = {}
+    whole: list[Passage] = []
+
+    def bill(passages: Sequence[Passage]) -> int:
+        own = sum(passage.tokens for passage in passages)
+        return tokenizer.count(context(passages)) if labels else own
+
+    room = budget.tokens
+    if compress is not None:
+        selection = select(candidates, Budget(AHEAD * room))
+        whole = _passages(corpus, candidates, selection, tokenizer, made)
+        # The labels of all, or half of the budget: with less left for the text, labels are what it would buy.
+        room = max(room - bill(whole) + sum(passage.tokens for passage in whole), room // 2)
     while True:
-        selection = select(candidates, Budget(room))
-        passages = _passages(corpus, candidates, selection, tokenizer, made)
-        text = context(passages)
-        tokens = tokenizer.count(text) if labels else sum(passage.tokens for passage in passages)
+        if compress is None:
+            selection = select(candidates, Budget(room))
+            passages = _passages(corpus, candidates, selection, tokenizer, made)
+        else:
+            passages = compress(query, whole, Budget(room))
+        tokens = bill(passages)
         if tokens <= budget.tokens:
             break
         # Labels, and edges that tokenise anew, cost what no chunk's own count shows: buy less in proportion. Taking
@@ -127,7 +149,8 @@ def pack(
     clock.lap("select")
     considered = _considered(corpus, candidates, selection)
     clock.lap("lay out")
-    return Pack(query, budget, text, tuple(passages), tokens, Trace(considered, clock.laps))
+    before = None if compress is None else sum(passage.tokens for passage in whole)
+    return Pack(query, budget, context(passages), tuple(passages), tokens, Trace(considered, clock.laps, before))
 
 
 def _passages(

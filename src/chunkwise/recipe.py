@@ -10,12 +10,14 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any, TypeAlias, TypeVar
 
 from chunkwise.errors import UnknownRecipe, UserError
 from chunkwise.models import Supplies
 
 Build = TypeVar("Build", bound=Callable[..., Any])
+BuildOther: TypeAlias = Callable[[str, str], Any]
+"""What a recipe is given to build another with: its spec and its family."""
 _registry: dict[str, Recipe] = {}
 
 
@@ -41,14 +43,19 @@ class Recipe:
         return f"tests/claims/test_{room}.py::test_{self.name.replace('-', '_')}"
 
     @property
+    def room(self) -> str:
+        """The room that its builder stands in: "segment", "embed"."""
+        return self.build.__module__.split(".")[1]
+
+    @property
     def parameters(self) -> dict[str, inspect.Parameter]:
         """The parameters that a spec may set, in order."""
         return {name: p for name, p in self._signature.items() if p.kind is not p.KEYWORD_ONLY}
 
     @property
     def models(self) -> tuple[str, ...]:
-        """The models that it is made of, which who builds it supplies: its keyword-only parameters."""
-        return tuple(name for name, p in self._signature.items() if p.kind is p.KEYWORD_ONLY)
+        """The models that it is made of, which who builds it supplies: its keyword-only parameters, save `build`."""
+        return tuple(name for name, p in self._signature.items() if p.kind is p.KEYWORD_ONLY and name != "build")
 
     @property
     def _signature(self) -> dict[str, inspect.Parameter]:
@@ -114,13 +121,16 @@ _HOW = {
     "embed": "an embedder",
     "ask": "a language model: give --llm URL#model, or set OPENAI_BASE_URL",
     "lm": "a causal language model",
+    "tokenizer": "a tokenizer",
 }
 
 
 def build(spec: str, family: str | None = None, supplies: Supplies | None = None) -> Any:
     """What the recipe makes when built as the spec string says, such as `recursive:size=512,overlap=0`.
 
-    Values are read by the annotation of the parameter they set; supplies: what makes the models that recipes name.
+    Values are read by the annotation of the parameter they set; supplies: what makes the models that recipes name. One
+    that is made of another recipe, named by a parameter such as `of="bm25"`, takes a keyword-only `build`: this
+    function, with the same supplies.
     Raises UnknownRecipe for a name or parameter that is not there, or a value that does not fit; UserError when a
     model is not supplied.
     """
@@ -129,7 +139,11 @@ def build(spec: str, family: str | None = None, supplies: Supplies | None = None
         if not supplies or model not in supplies:
             raise UserError(f"{made.name} needs {_HOW.get(model, model)}")
         chosen[model] = supplies[model]()
-    return made.build(**chosen)
+    return made.build(**chosen, **_nested(made, lambda inner, of: build(inner, of, supplies)))
+
+
+def _nested(made: Recipe, builds: BuildOther) -> dict[str, BuildOther]:
+    return {"build": builds} if "build" in made._signature else {}
 
 
 def models(spec: str, family: str | None = None) -> tuple[str, ...]:
@@ -141,7 +155,7 @@ def check(spec: str, family: str | None = None) -> None:
     """Raise what `build` would raise for the spec itself: UnknownRecipe, and UserError where it needs no model."""
     made, chosen = _read(spec, family)
     if not made.models:
-        made.build(**chosen)
+        made.build(**chosen, **_nested(made, check))
 
 
 def _read(spec: str, family: str | None) -> tuple[Recipe, dict[str, Any]]:

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import hashlib
 from bisect import bisect_right
-from collections.abc import Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any, Literal, NamedTuple, TypeAlias
+from typing import Any, Generic, Literal, NamedTuple, TypeAlias, TypeVar, overload
 
 import numpy as np
 import numpy.typing as npt
@@ -32,6 +32,15 @@ class Span(NamedTuple):
 
     start: int
     end: int
+
+
+def place_id(document: str, start: int, end: int) -> str:
+    """The identity of a place, characters [start, end) of the document of that id: what is known of a text *there*.
+
+    A vector that was made in the context of the document is kept by this, since the same text means other things
+    elsewhere; all that is known of the text alone is kept by its `content_id`.
+    """
+    return content_id(f"{document}:{start}:{end}")
 
 
 @dataclass(frozen=True, slots=True)
@@ -131,13 +140,45 @@ class Chunk:
     path: tuple[str, ...] = ()
 
 
+Item = TypeVar("Item")
+
+
+class Lazy(Sequence[Item], Generic[Item]):
+    """A sequence of n items, each made by `make(index)` when it is first looked at, and then kept."""
+
+    def __init__(self, n: int, make: Callable[[int], Item]) -> None:
+        self._n, self._make = n, make
+        self._made: dict[int, Item] = {}
+
+    def __len__(self) -> int:
+        return self._n
+
+    @overload
+    def __getitem__(self, at: int) -> Item: ...
+    @overload
+    def __getitem__(self, at: slice) -> Sequence[Item]: ...
+    def __getitem__(self, at: int | slice) -> Item | Sequence[Item]:
+        """The item, or the list of those of a slice."""
+        if isinstance(at, slice):
+            return [self[index] for index in range(*at.indices(self._n))]
+        index = range(self._n)[at]
+        if index not in self._made:
+            self._made[index] = self._make(index)
+        return self._made[index]
+
+    def __iter__(self) -> Iterator[Item]:
+        return (self[index] for index in range(self._n))
+
+
 @dataclass(frozen=True, slots=True)
 class Candidates:
     """What a retriever offers, as parallel arrays, best first.
 
     ids: int64 [n], positions in the index; scores: float32 [n], descending; costs: int64 [n], tokens; vectors:
     float32 [n, d] of unit length, or None where the retriever has none; aspects: float32 [n, a], how much of the
-    score speaks to each part of the question, or None.
+    score speaks to each part of the question, or None; query: the question they were found for; documents: int64 [n],
+    the number of the document that each stands in, or None; texts, paths: what each says and the headings or qualified
+    name that it stands under, read when first looked at, or None where they are not known.
     """
 
     ids: Ints
@@ -145,6 +186,10 @@ class Candidates:
     costs: Ints
     vectors: Floats | None = None
     aspects: Floats | None = None
+    query: str = ""
+    documents: Ints | None = None
+    texts: Sequence[str] | None = None
+    paths: Sequence[tuple[str, ...]] | None = None
 
     def __len__(self) -> int:
         return len(self.ids)
@@ -172,12 +217,20 @@ class Selection:
     decisions: tuple[Decision, ...]
 
 
+class Part(NamedTuple):
+    """A stretch of a passage's text that its document has to the character: from `at`, as long as `span`."""
+
+    at: int
+    span: Span
+
+
 @dataclass(frozen=True, slots=True)
 class Passage:
     """A run of adjoining chunks of one document; its identity is theirs.
 
     source and cite say where it stands ("guide.md", "guide.md:12-15"); tokens is the count of `text` alone; score is
-    the best of its chunks' scores.
+    the best of its chunks' scores. parts: None where `text` is the document's at `span` to the character; of a
+    compressed passage the stretches that are, in the order of the text: what lies between them was written anew.
     """
 
     chunks: tuple[str, ...]
@@ -189,6 +242,22 @@ class Passage:
     tokens: int
     score: float
     path: tuple[str, ...] = ()
+    parts: tuple[Part, ...] | None = None
+
+    @property
+    def verbatim(self) -> tuple[Part, ...]:
+        """The stretches of `text` that stand in the document: the whole of it where it was not compressed."""
+        return (Part(0, self.span),) if self.parts is None else self.parts
+
+    def origin(self, start: int, end: int) -> Span | None:
+        """Where text[start:end] stands in the document: from its first verbatim character to its last, None without."""
+        first, last = None, None
+        for at, span in self.verbatim:
+            begin, stop = max(start, at), min(end, at + span.end - span.start)
+            if begin < stop:
+                first = span.start + begin - at if first is None else first
+                last = span.start + stop - at
+        return None if first is None or last is None else Span(first, last)
 
     @property
     def id(self) -> str:

@@ -14,13 +14,13 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from chunkwise.asking import AT_ONCE, Asking, answer
 from chunkwise.errors import EndpointError, FallbackWarning, ModelError, UserError
 from chunkwise.llm import endpoint
 from chunkwise.models import Ask, Surprise
 from chunkwise.prompt import Message
 from chunkwise.recipe import build
 from chunkwise.segment.asked import Layered, best_of_layers, masked, memory, prompts, summarise
-from chunkwise.segment.asked.asking import AT_ONCE, Asking, answer
 from chunkwise.segment.asked.memory import plan, score
 from chunkwise.tokens import tokenizer
 from chunkwise.units import Document, Span

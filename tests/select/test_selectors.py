@@ -13,6 +13,17 @@ from chunkwise.budget import Budget
 from chunkwise.recipe import build, recipes
 from chunkwise.select import Coverage, Relevance, by_position, greedy, nucleus
 from chunkwise.units import Candidates
+from supplies import SUPPLIES
+
+TEXTS = (
+    "Refunds are paid within ten days.",
+    "",
+    "払い戻しは十日以内に行われます。",
+    "\x00 \ud83d",
+    "kiln " * 40,
+    "Ask!\r\n",
+)
+PATHS = ((), ("Returns",), ("Returns", "Form"), ("Kilns",))
 
 every_selector = pytest.mark.parametrize("name", [made.name for made in recipes("select")])
 
@@ -28,9 +39,14 @@ def candidates(draw: st.DrawFn, most: int = 12, nonnegative: bool = False) -> Ca
     vectors = random.normal(size=(n, 4)).astype(np.float32)
     vectors[n // 2 :] = vectors[: n - n // 2]  # some say the same
     vectors /= np.maximum(np.linalg.norm(vectors, axis=1, keepdims=True), 1e-9)
+    bare = draw(st.booleans())  # as a caller makes them, without what a retriever tells of their places
     return Candidates(
         random.permutation(100)[:n].astype(np.int64), scores[order], costs[order].astype(np.int64),
         draw(st.sampled_from([None, vectors])), draw(st.sampled_from([None, aspects[order]])),
+        "" if bare else "when are refunds paid?",
+        None if bare else random.integers(0, 4, n),
+        None if bare else [f"{TEXTS[number]} {number}" for number in random.integers(0, len(TEXTS), n).tolist()],
+        None if bare else [PATHS[number] for number in random.integers(0, len(PATHS), n).tolist()],
     )  # fmt: skip
 
 
@@ -38,7 +54,7 @@ def candidates(draw: st.DrawFn, most: int = 12, nonnegative: bool = False) -> Ca
 @settings(deadline=None)
 @given(offered=candidates(), tokens=st.integers(0, 300))
 def test_the_contract(name: str, offered: Candidates, tokens: int) -> None:
-    selection = build(name, "select")(offered, Budget(tokens))
+    selection = build(name, "select", SUPPLIES)(offered, Budget(tokens))
     kept = [index for index, decision in enumerate(selection.decisions) if decision.kept]
     assert int(offered.costs[selection.indices].sum()) <= tokens
     assert sorted(selection.indices.tolist()) == kept
@@ -50,12 +66,12 @@ def test_the_contract(name: str, offered: Candidates, tokens: int) -> None:
         if not decision.kept and decision.reason.startswith("costs"):
             assert decision.reason.startswith(f"costs {decision.cost} of the ")
             assert decision.cost > int(decision.reason.split()[4])
-    assert build(name, "select")(offered, Budget(tokens)).decisions == selection.decisions
+    assert build(name, "select", SUPPLIES)(offered, Budget(tokens)).decisions == selection.decisions
 
 
 @every_selector
 def test_nothing_offered_and_nothing_to_spend(name: str) -> None:
-    select = build(name, "select")
+    select = build(name, "select", SUPPLIES)
     nothing = Candidates(np.zeros(0, np.int64), np.zeros(0, np.float32), np.zeros(0, np.int64))
     assert len(select(nothing, Budget(100)).indices) == 0
     some = Candidates(np.arange(3), np.ones(3, np.float32), np.array([1, 2, 3]))

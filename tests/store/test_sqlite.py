@@ -8,6 +8,7 @@ import sqlite3
 import tempfile
 from collections.abc import Iterator
 from contextlib import closing, contextmanager
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -189,6 +190,43 @@ def test_forgotten_chunks_take_their_vectors_along(kb: SQLiteStore) -> None:
     assert kb.counts()[f"vectors {SPACE.name}"] == 4  # "oak. " still stands in /c
     kb.remove(["/c", "/a"])
     assert f"vectors {SPACE.name}" not in kb.counts()
+
+
+def test_notes_are_kept_by_kind_and_go_with_what_they_are_about(kb: SQLiteStore) -> None:
+    kb.put([planted.entry("/c", ["oak. ", "fir. "])])
+    ids = np.unique(kb.snapshot().ids)
+    kb.put_notes("context", ids[:2], ["one \ud83d", "two"])
+    kb.put_notes("questions", ids[:1], ["three"])
+    assert kb.notes("context", ids) == {0: "one ?", 1: "two"}
+    assert kb.notes("questions", ids[1:]) == {}
+    kb.put_notes("context", ids[:1], ["four"])
+    assert kb.notes("context", ids[[1, 0]]) == {0: "two", 1: "four"}
+    kb.remove(["/a", "/b", "/c"])
+    assert kb.notes("context", ids) == {}
+
+
+def test_a_store_from_before_there_were_notes_is_read_on(tmp_path: Path) -> None:
+    with closing(SQLiteStore(tmp_path / "kb", {})) as old:
+        old._db.execute("DROP TABLE notes")
+    with closing(SQLiteStore(tmp_path / "kb")) as store:
+        assert store.notes("context", np.zeros(3, "V16")) == {}
+
+
+def test_vectors_made_in_a_document_belong_to_their_places(tmp_path: Path) -> None:
+    """The same text in two documents has two vectors; each goes with its own document."""
+    with closing(SQLiteStore(tmp_path / "kb", {"space": "here", "vectors_of": "place"})) as store:
+        for source, sign in (("/a", 1), ("/b", -1)):
+            made = planted.entry(source, [f"{source} ", "it is. "])
+            vectors = sign * np.eye(2, 3, dtype=np.float32)
+            store.put([replace(made, vectors=vectors)])
+        matrix = store.snapshot().matrix
+        assert matrix is not None
+        assert matrix.tolist() == [[1, 0, 0], [0, 1, 0], [-1, 0, 0], [0, -1, 0]]
+        store.remove(["/a"])
+        assert store.counts()["vectors here"] == 2
+        left = store.snapshot().matrix
+        assert left is not None
+        assert left.tolist() == [[-1, 0, 0], [0, -1, 0]]
 
 
 def test_chunks_without_vectors_make_no_matrix(kb: SQLiteStore) -> None:

@@ -34,6 +34,10 @@ Question = Annotated[str, typer.Argument(metavar="QUESTION", help="What to look 
 BudgetTokens = Annotated[int, typer.Option("--budget", metavar="TOKENS", help="Most tokens that the context may cost.")]
 Retriever = Annotated[str, typer.Option(metavar="SPEC", help="Recipe that finds: `chunkwise recipes retrieve`.")]
 Selector = Annotated[str, typer.Option(metavar="SPEC", help="Recipe that selects: `chunkwise recipes select`.")]
+Compressor = Annotated[
+    str | None,
+    typer.Option(metavar="SPEC", help="Recipe that compresses: `chunkwise recipes compress`.", show_default=False),
+]
 KnowledgeBase = Annotated[
     Path | None,
     typer.Option(
@@ -128,13 +132,18 @@ def pack(
     budget: BudgetTokens = 1500,
     retriever: Retriever = "multiscale",
     selector: Selector = "coverage",
+    compressor: Compressor = None,
+    llm: Annotated[
+        str | None,
+        typer.Option(metavar="URL#model", help="Endpoint for recipes that ask a model.", show_default=False),
+    ] = None,
     as_json: Json = False,
 ) -> None:
     """Print the context that a budget buys, to pipe into any model."""
     from chunkwise.cli import show
 
-    with _open(kb) as opened:
-        packed = _packed(opened, question, budget, retriever, selector)
+    with _open(kb, llm) as opened:
+        packed = _packed(opened, question, budget, retriever, selector, compressor)
     if as_json:
         show.out_json(packed.json())
     else:
@@ -150,6 +159,7 @@ def ask(
     budget: BudgetTokens = 1500,
     retriever: Retriever = "multiscale",
     selector: Selector = "coverage",
+    compressor: Compressor = None,
     llm: Annotated[
         str | None,
         typer.Option(
@@ -166,8 +176,8 @@ def ask(
     from chunkwise.cli import show
 
     model = _model(llm)
-    with _open(kb) as opened:
-        packed = _packed(opened, question, budget, retriever, selector)
+    with _open(kb, llm) as opened:
+        packed = _packed(opened, question, budget, retriever, selector, compressor)
         told = None if as_json else lambda piece: show.out(piece, end="")
         answer = answered(packed, question, model, told, analyse=opened.analyse)
     if as_json:
@@ -360,11 +370,14 @@ def forget(
         show.out(f"{path}: {removed:,} document{'' if removed == 1 else 's'} forgotten")
 
 
-def _open(kb: Path | None) -> Index:
+def _open(kb: Path | None, llm: str | None = None) -> Index:
+    """The knowledge base; llm: what recipes ask that need a model, where they are to ask another than the default."""
     from chunkwise.cli.where import nearest
     from chunkwise.index import Index
+    from chunkwise.supplies import supplies
 
-    return Index.open(nearest(kb), create=False)
+    named = llm is not None and llm != "none"
+    return Index.open(nearest(kb), create=False, supplies={"ask": supplies(llm=llm)["ask"]} if named else None)
 
 
 def _indexed() -> list[Path]:
@@ -391,12 +404,12 @@ def _asked(llm: str | None) -> Ask | None:
     return ask
 
 
-def _packed(opened: Index, question: str, budget: int, retriever: str, selector: str) -> Pack:
+def _packed(opened: Index, question: str, budget: int, retriever: str, selector: str, compressor: str | None) -> Pack:
     """The pack, noted for `explain`."""
     from chunkwise.cli.last import keep
 
-    packed = opened.pack(question, budget, retriever=retriever, selector=selector)
-    keep(opened, packed, retriever, selector)
+    packed = opened.pack(question, budget, retriever=retriever, selector=selector, compressor=compressor)
+    keep(opened, packed, retriever, selector if compressor is None else f"{selector} · {compressor}")
     return packed
 
 

@@ -88,6 +88,8 @@ def bill(pack: Pack, seconds: float, answer: Answer | None = None) -> str:
         f"{count(len(pack.passages), 'passage')} of {count(sources, 'document')}",
         f"{count(len(pack.trace.considered), 'chunk')} considered",
     ]
+    if pack.trace.before is not None:
+        parts.insert(1, f"compressed from {pack.trace.before:,}")
     if answer is not None and answer.usage is not None:
         parts.append(f"{answer.model} read {answer.usage.prompt_tokens:,}, wrote {answer.usage.completion_tokens:,}")
     return " · ".join([*parts, f"{seconds:.2f} s"])

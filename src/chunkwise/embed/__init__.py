@@ -6,6 +6,6 @@ static.py      one vector for each word piece, distilled from MiniLM
 endpoint.py    any OpenAI-compatible /v1/embeddings
 """
 
-from chunkwise.embed.choose import Distilled, Embedder, embedder
+from chunkwise.embed.choose import Distilled, Embedder, InContext, embedder
 
-__all__ = ["Distilled", "Embedder", "embedder"]
+__all__ = ["Distilled", "Embedder", "InContext", "embedder"]

@@ -7,7 +7,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Protocol, cast, runtime_checkable
 
 from chunkwise.errors import UserError
-from chunkwise.units import Floats
+from chunkwise.models import Supplies
+from chunkwise.recipe import build, recipes
+from chunkwise.units import Document, Floats, Span
 
 if TYPE_CHECKING:
     from chunkwise.engine.encoder import Backend
@@ -29,6 +31,17 @@ class Embedder(Protocol):
 
 
 @runtime_checkable
+class InContext(Embedder, Protocol):
+    """An embedder that reads a chunk in its document: its vectors belong to places, not to texts.
+
+    Called with texts alone, such as questions, it embeds them as they are.
+    """
+
+    def in_document(self, document: Document, spans: Sequence[Span]) -> Floats:
+        """The vectors of `spans`, in order, each seen where it stands; float32 [len(spans), dim], rows of length 1."""
+
+
+@runtime_checkable
 class Distilled(Embedder, Protocol):
     """An embedder fitted to another one's vectors, which can be taken into its space."""
 
@@ -40,16 +53,18 @@ class Distilled(Embedder, Protocol):
         """The teacher's vectors [n, d] in this space; float32 [n, dim], rows of length 1."""
 
 
-def embedder(spec: str = "minilm") -> Embedder:
+def embedder(spec: str = "minilm", supplies: Supplies | None = None) -> Embedder:
     """The embedder that `spec` names.
 
     - "minilm": all-MiniLM-L6-v2 from its wheel;
     - "static": one vector for each word piece, distilled from it, hundreds of times faster;
     - the path of a local sentence-transformers or BERT folder;
-    - "URL#model": an OpenAI-compatible endpoint, such as "http://localhost:8000/v1#bge-m3".
+    - "URL#model": an OpenAI-compatible endpoint, such as "http://localhost:8000/v1#bge-m3";
+    - a recipe of this room, such as "late-chunking": `chunkwise recipes embed`.
 
-    "minilm" and a path take ":backend=torch" to run on torch instead of NumPy.
-    Raises UserError for a spec that is none of these, ModelError when the model cannot be had.
+    "minilm" and a path take ":backend=torch" to run on torch instead of NumPy. supplies: what makes the models that a
+    recipe names, such as `ask`. Raises UserError for a spec that is none of these, ModelError when the model cannot be
+    had.
     """
     if spec.startswith(("http://", "https://")):
         from chunkwise.embed.endpoint import EndpointEmbedder
@@ -70,4 +85,7 @@ def embedder(spec: str = "minilm") -> Embedder:
         return minilm(backend)
     if name and Path(name).is_dir():
         return ContextualEmbedder(name, backend=backend)
-    raise UserError(f"no embedder {spec!r}; name minilm, static, a model's folder, or URL#model")
+    if any(name.partition(":")[0] in (made.name, *made.aliases) for made in recipes() if made.room == "embed"):
+        made: Embedder = build(spec, None, supplies)
+        return made
+    raise UserError(f"no embedder {spec!r}; name minilm, static, a model's folder, URL#model, or a recipe of `embed`")

@@ -147,9 +147,11 @@ def _coverage(
 
 def _quote(passage: Passage, number: int, piece: Piece, score: float) -> Quote:
     start, end = piece.span
-    span, lines, cite = passage.span, passage.lines, passage.cite
-    if len(passage.text) == passage.span.end - passage.span.start:
-        span = Span(passage.span.start + start, passage.span.start + end)
+    span, lines, cite = passage.origin(start, end) or passage.span, passage.lines, passage.cite
+    if passage.parts is not None:  # its lines are no lines of the file
+        return Quote(number, passage.source, span, lines, cite, passage.text[start:end], score)
+    if len(passage.text) != passage.span.end - passage.span.start:
+        span = passage.span
     own = LineMap.of_text(passage.text)
     shown, by_line, _ = cite.rpartition(":")
     if by_line and own.at(len(passage.text) - 1) - 1 == lines[1] - lines[0]:

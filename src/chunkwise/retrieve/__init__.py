@@ -5,7 +5,7 @@ dense.py    the nearest vectors, exactly      fuse.py     one ranking out of sev
 corpus.py   the index as a retriever sees it  recipes.py  multiscale, bm25, dense, rrf
 """
 
-from chunkwise.retrieve.corpus import Corpus, Retriever
+from chunkwise.retrieve.corpus import Corpus, Retriever, candidates
 from chunkwise.retrieve.words import Words, words
 
-__all__ = ["Corpus", "Retriever", "Words", "words"]
+__all__ = ["Corpus", "Retriever", "Words", "candidates", "words"]

@@ -11,13 +11,13 @@ from typing import TYPE_CHECKING, TypeAlias
 import numpy as np
 import numpy.typing as npt
 
-from chunkwise.embed import Distilled
+from chunkwise.embed import Distilled, InContext
 from chunkwise.errors import StaleError, StoreError
 from chunkwise.retrieve.dense import nearest, signs_apart
 from chunkwise.retrieve.lexical import Lexical, running_sum
 from chunkwise.retrieve.words import words
 from chunkwise.store import Snapshot, Store
-from chunkwise.units import Candidates, Document, Floats, Ints
+from chunkwise.units import Candidates, Document, Floats, Ints, Lazy, Span, place_id
 
 if TYPE_CHECKING:
     from chunkwise.embed import Embedder
@@ -122,11 +122,15 @@ class Corpus:
             self._judged.update((keys[wanted[at]], vector) for at, vector in zip(have.tolist(), vectors, strict=True))
             new = [at for at in wanted if keys[at] not in self._judged]
             if new:
-                made = self.judge(
-                    [
-                        self.document(chunk).text if all_of else self.text(chunk)
-                        for chunk, all_of in zip(chunks[new].tolist(), whole[new], strict=True)
-                    ]
+                made = (
+                    self._in_documents(chunks[new])
+                    if isinstance(self.judge, InContext)
+                    else self.judge(
+                        [
+                            self.document(chunk).text if all_of else self.text(chunk)
+                            for chunk, all_of in zip(chunks[new].tolist(), whole[new], strict=True)
+                        ]
+                    )
                 )
                 made = made.astype(np.float16).astype(np.float32)  # as they will be read, so that no answer changes
                 with contextlib.suppress(StoreError):  # read-only, full, or held: they serve this process alone
@@ -148,10 +152,27 @@ class Corpus:
         return np.unique(np.concatenate([chunks[leading], *siblings]))
 
     def _read_in(self, chunks: Ints) -> tuple[npt.NDArray[np.void], npt.NDArray[np.bool_]]:
-        """The content id of what each chunk is read in, and whether that is its whole document."""
+        """The content id of what each chunk is read in, and whether that is its whole document; or its place's id."""
+        if isinstance(self.judge, InContext):
+            spans = zip(self.snapshot.start[chunks].tolist(), self.snapshot.end[chunks].tolist(), strict=True)
+            contents = self.snapshot.contents[self.snapshot.document[chunks]]
+            places = [place_id(key.tobytes().hex(), *span) for key, span in zip(contents, spans, strict=True)]
+            ids = np.frombuffer(bytes.fromhex("".join(places)), dtype="V16")
+            return ids, np.zeros(len(chunks), dtype=np.bool_)
         whole = self.read_whole[chunks]
         contents = self.snapshot.contents[self.snapshot.document[chunks]]
         return np.where(whole, contents, self.snapshot.ids[chunks]), whole
+
+    def _in_documents(self, chunks: Ints) -> Floats:
+        """The judge's vectors of `chunks`, each document read once; float32 [n, d]."""
+        assert isinstance(self.judge, InContext)
+        vectors = np.empty((len(chunks), self.judge.dim), dtype=np.float32)
+        documents = self.snapshot.document[chunks]
+        for number in np.unique(documents):
+            own = np.flatnonzero(documents == number)
+            spans = map(Span, self.snapshot.start[chunks[own]].tolist(), self.snapshot.end[chunks[own]].tolist())
+            vectors[own] = self.judge.in_document(self.document(int(chunks[own[0]])), list(spans))
+        return vectors
 
     @cached_property
     def read_whole(self) -> npt.NDArray[np.bool_]:
@@ -215,3 +236,26 @@ class Corpus:
                 self._queries.pop(next(iter(self._queries)))
             self._queries[key] = embedder([query])[0]
         return self._queries[key]
+
+
+def candidates(
+    corpus: Corpus, query: str, chosen: Ints, scores: Floats, k: int, aspects: Floats | None = None
+) -> Candidates:
+    """The k best of the chosen chunks as candidates, ties in index order.
+
+    chosen: int64 [n], positions in the index, in any order; scores: float32 [n]; aspects: float32 [n, a].
+    """
+    order = np.lexsort((chosen, -scores))[:k]
+    chosen = chosen[order].astype(np.int64)
+    places = chosen.tolist()
+    return Candidates(
+        chosen,
+        scores[order].astype(np.float32),
+        np.maximum(corpus.snapshot.tokens[chosen], 1).astype(np.int64),  # the tail of another's token is not free
+        corpus.scanned(chosen),
+        None if aspects is None else aspects[order],
+        query,
+        corpus.snapshot.document[chosen].astype(np.int64),
+        Lazy(len(places), lambda at: corpus.text(places[at])),
+        Lazy(len(places), lambda at: corpus.path(places[at])),
+    )

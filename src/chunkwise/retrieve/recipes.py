@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from chunkwise.recipe import recipe
-from chunkwise.retrieve.corpus import Corpus, Retriever
+from chunkwise.retrieve.corpus import Corpus, Retriever, candidates
 from chunkwise.retrieve.fuse import best, first_come, interleaved, reciprocal_ranks, scaled
 from chunkwise.units import Candidates, Floats, Ints
 
@@ -48,7 +48,7 @@ def multiscale(judges: int = 192, lean: float = 0.7, weight: float = 0.5, whole:
             scores[chosen] += (added - cosines.mean()) * np.where(corpus.read_whole[chosen], whole, weight)
         scores = scores[chosen]
         parts = lexical.parts(terms, weights, chosen) / _peaks(scales)[:, None, None]
-        return _candidates(corpus, chosen, scores, k, parts.sum(axis=0))
+        return candidates(corpus, query, chosen, scores, k, parts.sum(axis=0))
 
     return retrieve
 
@@ -65,7 +65,7 @@ def bm25() -> Retriever:
     def retrieve(corpus: Corpus, query: str, k: int) -> Candidates:
         scores, _ = corpus.lexical((0,)).scores(corpus.terms(query))
         chosen = best(scores[0], k)
-        return _candidates(corpus, chosen, scores[0][chosen], k)
+        return candidates(corpus, query, chosen, scores[0][chosen], k)
 
     return retrieve
 
@@ -84,7 +84,7 @@ def dense(judges: int = 64) -> Retriever:
         if corpus.judge is not None and corpus.judge is not corpus.scan:
             chosen = chosen[:judges]
             cosines = np.matmul(corpus.judged(chosen), corpus.query_vector(corpus.judge, query))
-        return _candidates(corpus, chosen, cosines, k)
+        return candidates(corpus, query, chosen, cosines, k)
 
     return retrieve
 
@@ -102,7 +102,7 @@ def rrf(k: int = 60, judges: int = 64) -> Retriever:
     def retrieve(corpus: Corpus, query: str, limit: int) -> Candidates:
         scores = reciprocal_ranks([part(corpus, query, limit).ids for part in parts], len(corpus), k)
         chosen = best(scores, limit)
-        return _candidates(corpus, chosen, scores[chosen], limit)
+        return candidates(corpus, query, chosen, scores[chosen], limit)
 
     return retrieve
 
@@ -128,16 +128,3 @@ def _judged(corpus: Corpus, query: str, chunks: Ints) -> Floats:
     cosines = np.matmul(np.stack([vectors, window]), corpus.query_vector(corpus.judge, query))
     total: Floats = scaled(cosines).sum(axis=0)
     return total
-
-
-def _candidates(corpus: Corpus, chosen: Ints, scores: Floats, k: int, aspects: Floats | None = None) -> Candidates:
-    """The k best of the chosen chunks as candidates, ties in index order."""
-    order = np.lexsort((chosen, -scores))[:k]
-    chosen = chosen[order]
-    return Candidates(
-        chosen.astype(np.int64),
-        scores[order].astype(np.float32),
-        np.maximum(corpus.snapshot.tokens[chosen], 1).astype(np.int64),  # the tail of another's token is not free
-        corpus.scanned(chosen),
-        None if aspects is None else aspects[order],
-    )

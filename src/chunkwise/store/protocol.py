@@ -31,7 +31,8 @@ class FileState:
 class Entry:
     """All that the index keeps of one document; written whole or not at all.
 
-    vectors: float32 [chunks, d] in the space that every chunk has a vector in, or None where there is none.
+    vectors: float32 [chunks, d] in the space that every chunk has a vector in, or None where there is none; kept by
+    the chunks' places where the store's setting `vectors_of` is "place", by their contents otherwise.
     """
 
     document: Document
@@ -108,8 +109,14 @@ class Store(Protocol):
     def vectors(self, space: str, ids: npt.NDArray[np.void]) -> tuple[Ints, Floats]:
         """Those of `ids` that have a vector in `space`: their indices, ascending, and float32 [found, d]."""
 
+    def notes(self, kind: str, ids: npt.NDArray[np.void]) -> dict[int, str]:
+        """The notes of a kind on those of `ids` that have one, by index."""
+
+    def put_notes(self, kind: str, ids: npt.NDArray[np.void], texts: Sequence[str]) -> None:
+        """Keep what was written about chunks, documents or places, such as a context or questions, by their ids."""
+
     def put_vectors(self, space: str, ids: npt.NDArray[np.void], vectors: Floats) -> None:
-        """Keep vectors by content id."""
+        """Keep vectors by content or place id."""
 
     def counts(self) -> dict[str, int]:
         """How much there is: documents, chunks, tokens, bytes, and vectors by space."""

@@ -8,7 +8,7 @@ import json
 import os
 import sqlite3
 import time
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -20,7 +20,7 @@ from chunkwise.store import arrays
 from chunkwise.store.postings import Postings, WordCounts
 from chunkwise.store.protocol import Entry, FileState, Snapshot
 from chunkwise.store.signs import signs
-from chunkwise.units import Document, Floats, Ints, LineMap
+from chunkwise.units import Document, Floats, Ints, LineMap, place_id
 
 FILE = "chunkwise.sqlite3"
 DERIVED = "derived.safetensors"
@@ -38,6 +38,15 @@ CREATE TABLE chunks (
     PRIMARY KEY (document, ordinal)) WITHOUT ROWID;
 CREATE TABLE vectors (
     space TEXT NOT NULL, id BLOB NOT NULL, vector BLOB NOT NULL, PRIMARY KEY (space, id)) WITHOUT ROWID;
+"""
+# Since version 1 was first written; made where it is missing, so that older stores are read on.
+_notes = """
+CREATE TABLE IF NOT EXISTS notes (
+    kind TEXT NOT NULL, id BLOB NOT NULL, text TEXT NOT NULL, PRIMARY KEY (kind, id)) WITHOUT ROWID
+"""
+_LIVING = """
+SELECT id FROM chunks UNION ALL SELECT bytes(content) FROM documents UNION ALL
+SELECT place(content, start, "end") FROM chunks JOIN documents ON document = number
 """
 
 
@@ -113,6 +122,8 @@ class SQLiteStore:
                     ),
                 )
                 if entry.vectors is not None:
+                    if self._in_context:
+                        ids = [_place(document.id, *chunk.span) for chunk in entry.chunks]
                     rows = zip(ids, entry.vectors.astype(np.float16), strict=True)
                     db.executemany(
                         "INSERT OR IGNORE INTO vectors VALUES (?, ?, ?)",
@@ -128,14 +139,14 @@ class SQLiteStore:
             )
 
     def remove(self, sources: Iterable[str]) -> int:
-        """Forget documents and the vectors that no other chunk shares; how many documents there were."""
+        """Forget documents, and the vectors and notes of what stands nowhere now; how many documents there were."""
         with self._transaction() as db:
             gone = sum(self._delete(db, source) for source in sources)
             if gone:
-                db.execute(
-                    "DELETE FROM vectors WHERE id NOT IN (SELECT id FROM chunks)"
-                    " AND LOWER(HEX(id)) NOT IN (SELECT content FROM documents)"
-                )
+                db.execute(f"CREATE TEMP TABLE living AS {_LIVING}")
+                for table in ("vectors", "notes"):
+                    db.execute(f"DELETE FROM {table} WHERE id NOT IN (SELECT id FROM living)")
+                db.execute("DROP TABLE living")
         return gone
 
     def put_roots(self, roots: Iterable[str]) -> None:
@@ -143,8 +154,17 @@ class SQLiteStore:
         with self._transaction(changes=False) as db:
             db.execute("INSERT OR REPLACE INTO settings VALUES ('roots', ?)", (json.dumps(list(roots)),))
 
+    def put_notes(self, kind: str, ids: npt.NDArray[np.void], texts: Sequence[str]) -> None:
+        """Keep texts of a kind by the id of what they are about."""
+        with self._transaction(changes=False) as db:
+            keys = (key.tobytes() for key in ids)
+            rows = [
+                (kind, key, text.encode("utf-8", "replace").decode()) for key, text in zip(keys, texts, strict=True)
+            ]
+            db.executemany("INSERT OR REPLACE INTO notes VALUES (?, ?, ?)", rows)
+
     def put_vectors(self, space: str, ids: npt.NDArray[np.void], vectors: Floats) -> None:
-        """Keep vectors by content id: float32 [n, d], stored as float16."""
+        """Keep vectors by content or place id: float32 [n, d], stored as float16."""
         with self._transaction(changes=False) as db:
             rows = zip(ids, vectors.astype(np.float16), strict=True)
             db.executemany(
@@ -209,18 +229,25 @@ class SQLiteStore:
     def vectors(self, space: str, ids: npt.NDArray[np.void]) -> tuple[Ints, Floats]:
         """Those of `ids` that have a vector in `space`: their indices, ascending, and float32 [found, d]."""
         keys = [key.tobytes() for key in ids]
-        found: dict[bytes, bytes] = {}
-        for at in range(0, len(keys), 500):
-            part = keys[at : at + 500]
-            marks = ",".join("?" * len(part))
-            found |= dict(
-                self._rows(f"SELECT id, vector FROM vectors WHERE space = ? AND id IN ({marks})", (space, *part))
-            )
+        found = self._by_id("SELECT id, vector FROM vectors WHERE space", space, keys)
         have = [at for at, key in enumerate(keys) if key in found]
         if not have:
             return np.zeros(0, dtype=np.int64), np.zeros((0, 0), dtype=np.float32)
         flat = np.frombuffer(b"".join(found[keys[at]] for at in have), dtype=np.float16)
         return np.array(have), flat.reshape(len(have), -1).astype(np.float32)
+
+    def notes(self, kind: str, ids: npt.NDArray[np.void]) -> dict[int, str]:
+        """The notes of a kind on those of `ids` that have one, by index."""
+        keys = [key.tobytes() for key in ids]
+        found = self._by_id("SELECT id, text FROM notes WHERE kind", kind, keys)
+        return {at: found[key] for at, key in enumerate(keys) if key in found}
+
+    def _by_id(self, query: str, group: str, keys: Sequence[bytes]) -> dict[bytes, Any]:
+        found: dict[bytes, Any] = {}
+        for at in range(0, len(keys), 500):
+            part = keys[at : at + 500]
+            found |= dict(self._rows(f"{query} = ? AND id IN ({','.join('?' * len(part))})", (group, *part)))
+        return found
 
     def counts(self) -> dict[str, int]:
         """How much there is: documents, chunks, tokens, bytes, and vectors by space."""
@@ -241,6 +268,11 @@ class SQLiteStore:
         """Let go of files."""
         self._snapshot = None
         self._db.close()
+
+    @property
+    def _in_context(self) -> bool:
+        """Whether the vectors that every chunk has were made in its document, and are kept by place."""
+        return self.settings.get("vectors_of") == "place"
 
     def _generation(self) -> int:
         [(generation,)] = self._rows("SELECT value FROM settings WHERE key = 'generation'")
@@ -293,8 +325,12 @@ class SQLiteStore:
             "contents": _of_bytes([bytes.fromhex(content) for *_, content in documents]),
             **{name: getattr(postings, name) for name in Postings.__slots__},
         }
-        if chunks and all(row[1] in vectors for row in chunks):
-            matrix = np.frombuffer(b"".join(vectors[row[1]] for row in chunks), dtype=np.float16)
+        keys = [row[1] for row in chunks]
+        if self._in_context:
+            content = {number: key for number, *_, key in documents}
+            keys = [_place(content[row[0]], *row[2:4]) for row in chunks]
+        if chunks and all(key in vectors for key in keys):
+            matrix = np.frombuffer(b"".join(map(vectors.__getitem__, keys)), dtype=np.float16)
             found["matrix"] = matrix.reshape(len(chunks), -1)
             found["bits"] = signs(found["matrix"])
         languages: dict[str, int] = {}
@@ -355,8 +391,11 @@ def _connect(path: Path) -> sqlite3.Connection:
             )
         with contextlib.suppress(sqlite3.OperationalError):  # a read-only directory is read as it is
             db.execute("PRAGMA journal_mode = WAL")
+            db.execute(_notes)
         db.execute("PRAGMA synchronous = NORMAL")
         db.execute("SELECT COUNT(*) FROM settings").fetchone()
+        db.create_function("bytes", 1, bytes.fromhex, deterministic=True)
+        db.create_function("place", 3, _place, deterministic=True)
     except sqlite3.DatabaseError as error:
         raise NoStore(f"{file} is not a chunkwise knowledge base: {error}") from error
     return db
@@ -412,6 +451,10 @@ def _snapshot(generation: int, found: Mapping[str, npt.NDArray[Any]], notes: Map
         matrix=found.get("matrix"),
         bits=found.get("bits"),
     )
+
+
+def _place(document: str, start: int, end: int) -> bytes:
+    return bytes.fromhex(place_id(document, start, end))
 
 
 def _of_bytes(ids: list[bytes]) -> npt.NDArray[np.uint8]:

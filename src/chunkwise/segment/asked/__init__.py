@@ -1,7 +1,7 @@
 """Cuts that a language model is asked for, tiled whatever it answers.
 
-asking.py      prompts to replies, and what happens when there is none     prompts.py   what it is asked
-paragraphs.py  the numbered units                                         shift.py     where the content shifts
+prompts.py     what it is asked                                           shift.py     where the content shifts
+paragraphs.py  the numbered units
 masked.py      "first words [MASK] last words" back to places in a text   memory.py    outline, core content, chunk
 summary.py     a document of any length in a few words, stage by stage
 """

@@ -15,10 +15,10 @@ from itertools import groupby, pairwise
 
 import numpy as np
 
+from chunkwise.asking import Asking
 from chunkwise.errors import ChunkwiseError, FallbackWarning
 from chunkwise.models import Ask, CausalLM
 from chunkwise.segment.asked import prompts
-from chunkwise.segment.asked.asking import Asking
 from chunkwise.segment.asked.paragraphs import windows
 from chunkwise.segment.clarity import boundary_clarity
 from chunkwise.segment.group import packed

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import numpy as np
 
+from chunkwise.asking import Asking, answer
 from chunkwise.errors import UserError
 from chunkwise.models import Ask, CausalLM
 from chunkwise.recipe import recipe
 from chunkwise.segment import Segmenter
 from chunkwise.segment.asked import masked, prompts
-from chunkwise.segment.asked.asking import Asking, answer
 from chunkwise.segment.asked.memory import memory
 from chunkwise.segment.asked.paragraphs import paragraph_bounds, windows
 from chunkwise.segment.asked.shift import shifts

@@ -6,8 +6,8 @@ from itertools import pairwise
 
 import numpy as np
 
+from chunkwise.asking import Asking, answer
 from chunkwise.segment.asked import prompts
-from chunkwise.segment.asked.asking import Asking, answer
 from chunkwise.segment.threshold import Breaks
 from chunkwise.units import Ints
 

@@ -9,10 +9,10 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+from chunkwise.asking import Asking
 from chunkwise.errors import UserError
 from chunkwise.models import Ask
 from chunkwise.segment.asked import prompts
-from chunkwise.segment.asked.asking import Asking
 from chunkwise.segment.group import packed
 from chunkwise.segment.sentence import sentence_bounds
 from chunkwise.tokens import Tokenizer, TokenOffsets
