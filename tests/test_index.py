@@ -254,7 +254,7 @@ def test_vectors_of_another_version_are_refused_in_two_lines(tmp_path: Path, mon
     class Newer:
         name = "static-newer"
 
-    monkeypatch.setattr("chunkwise.index._scan", lambda settings: Newer())
+    monkeypatch.setattr("chunkwise.index._scan", lambda settings, given: Newer())
     with Index.open(tmp_path / "kb") as index, pytest.raises(NoStore) as refused:
         index.pack("anything")
     said = str(refused.value)

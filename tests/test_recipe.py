@@ -166,7 +166,7 @@ def test_its_spec_can_be_checked_without_its_models(made: Recipe) -> None:
 
 
 @pytest.mark.usefixtures("scratch")
-def test_a_recipe_may_be_made_of_another(scratch: None) -> None:
+def test_a_recipe_may_be_made_of_another() -> None:
     @recipe.recipe("borrowing", family="test", seed="a paper", claim="a claim")
     def borrowing(size: int = 3, *, embed: object) -> tuple[int, object]:
         return size, embed
@@ -177,8 +177,8 @@ def test_a_recipe_may_be_made_of_another(scratch: None) -> None:
 
     assert find("wrapping").models == ()
     assert build("wrapping", "test", {"embed": lambda: "model"}) == ("wrapped", (4, "model"))
-    assert build("wrapping:of=scratch:size=9", "test") == ("wrapped", build("scratch:size=9"))
-    check("wrapping:of=scratch:size=9", "test")
+    assert build("wrapping:of=borrowing:size=9", supplies={"embed": lambda: "model"}) == ("wrapped", (9, "model"))
+    check("wrapping:of=borrowing:size=9", "test")
     with pytest.raises(UserError, match="needs an embedder"):
         build("wrapping", "test")
     with pytest.raises(UnknownRecipe, match="nonesuch"):
