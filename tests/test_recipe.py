@@ -145,6 +145,7 @@ def test_a_model_that_a_recipe_names_is_supplied_or_asked_for() -> None:
         ("top-k:k=3", ("top-k:k=3",)),
         ("scratch:how=a:b=c,size=1,x", ("scratch:how=a:b=c,size=1", "x")),
         ("http://here:80/v1#m,static", ("http://here:80/v1#m", "static")),
+        ("wraps:of=[rrf:k=3,judges=2],width=2,bm25", ("wraps:of=[rrf:k=3,judges=2],width=2", "bm25")),
         ("", ()),
         (" , ,", ()),
     ],

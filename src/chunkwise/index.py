@@ -311,10 +311,7 @@ class Index:
 
     def analyse(self, text: str) -> list[str]:
         """The terms of a text, in order, as the language of most documents has them; for a reader of packs."""
-        from chunkwise.retrieve import words
-
-        languages = self.corpus().snapshot.languages
-        return words(max(languages, key=languages.__getitem__, default="en")).terms(text)
+        return self.corpus().words.terms(text)
 
     def status(self) -> dict[str, int]:
         """How much there is: documents, chunks, tokens, bytes, and vectors by space."""
