@@ -2,6 +2,9 @@
 
 material.py  what they are compared on: folders, questions asked or made, known sets
 run.py       every pipeline of a grid on the same questions, gone on with where it was stopped
+indexes.py   the documents, cut and embedded as each pipeline has them
+asked.py     every question asked of one index;  cuts.py  how good its cut is by itself
+keys.py      what determines an index or a cell, so that neither is made twice
 report.py    what came of it: intervals, which differences are noise, CSV and JSON
 """
 
