@@ -6,7 +6,6 @@ from collections.abc import Callable
 from functools import cache
 from typing import Any
 
-from chunkwise.errors import EndpointError
 from chunkwise.models import Ask, CausalLM, Supplies
 from chunkwise.prompt import Message
 
@@ -41,15 +40,4 @@ def _ask(spec: str | None) -> Ask:
     from chunkwise.llm import endpoint
 
     llm = endpoint(spec)
-    patience = llm.retries
-
-    def ask(prompt: str) -> str:
-        try:
-            reply = llm.complete([Message(role="user", content=prompt)]).text
-        except EndpointError:
-            llm.retries = 0  # it was waited for once; a dead one must not hold up every document until it answers
-            raise
-        llm.retries = patience
-        return reply
-
-    return ask
+    return lambda prompt: llm.complete([Message(role="user", content=prompt)]).text

@@ -118,10 +118,11 @@ def index(
             kind: [{"path": str(file.path), "reason": file.reason} for file in getattr(report, kind)]
             for kind in ("skipped", "failed")
         }
-        show.out_json({"kb": str(into), **{name: getattr(report, name) for name in fields}, **files})
+        counts = {name: getattr(report, name) for name in fields}
+        show.out_json({"kb": str(into), **counts, **files, "unanswered": report.unanswered})
     else:
         show.indexed(report, into, roots)
-    if report.failed:
+    if report.failed or report.unanswered:
         raise typer.Exit(1)
 
 
@@ -310,7 +311,7 @@ def compare(
         show.out_json(job.json_report(comparison, material.notes))
     else:
         compared.compared(comparison, material)
-    if any(cell.error for cell in comparison.cells):
+    if any(cell.error or cell.unanswered for cell in comparison.cells):
         raise typer.Exit(1)
 
 

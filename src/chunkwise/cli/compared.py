@@ -91,18 +91,31 @@ def compared(comparison: Comparison, material: Material) -> None:
                 show.out(f"  {name:<{wide}}" + "".join(f"{100 * found[name, budget]:8.1f}" for budget in budgets))
     for sentence in summary(comparison):
         show.console().print(f"\n{sentence}", markup=False)
-    for cell in comparison.cells:
-        if cell.budget == budgets[0] and cell.error:
-            show.note(f"failed: {cell.pipeline.name}: {cell.error}")
-        elif cell.budget == budgets[0]:
-            for warning in cell.warnings:
-                show.note(f"warning: {cell.pipeline.segment}: {warning}")
+    for line in _troubles(comparison):
+        show.note(line)
     if material.notes:
         show.out("")
     for note in material.notes:
         show.aside(f"note: {note}")
     for file in material.failed:
         show.note(f"failed: {file.reason}")
+
+
+def _troubles(comparison: Comparison) -> Iterator[str]:
+    """What failed, by pipeline; what fell back, by cut; a model that gave no answer once, for whatever needed it."""
+    cells = [cell for cell in comparison.cells if cell.budget == comparison.grid.budgets[0]]
+    for cell in cells:
+        if cell.error:
+            yield f"failed: {cell.pipeline.name}: {cell.error}"
+    answered = [cell for cell in cells if not cell.unanswered]
+    yield from dict.fromkeys(
+        f"warning: {cell.pipeline.segment}: {warning}" for cell in answered for warning in cell.warnings
+    )
+    cut = {cell.pipeline.segment: "; ".join(cell.warnings) for cell in cells if cell.unanswered}
+    if cut:
+        first, *others = cut
+        too = f"; {', '.join(others)} did without it too" if others else ""
+        yield f"warning: {cut[first]}{too}"
 
 
 def _tables(comparison: Comparison, names: Sequence[str], width: int) -> Iterator[Table]:

@@ -5,7 +5,6 @@ from __future__ import annotations
 import contextlib
 import json
 import shutil
-import warnings
 from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import asdict, dataclass
@@ -15,9 +14,9 @@ from typing import TYPE_CHECKING, Any
 
 from chunkwise import recipe
 from chunkwise.compare.keys import key, of_documents
-from chunkwise.errors import ChunkwiseError, FallbackWarning
+from chunkwise.errors import ChunkwiseError, FallbackWarning, heard
 from chunkwise.evaluate import Cost, Pipeline, measured
-from chunkwise.index import Index
+from chunkwise.index import Index, Progress, Report
 from chunkwise.units import Document
 
 if TYPE_CHECKING:
@@ -30,11 +29,15 @@ BUILT = "built.json"  # beside an index that is whole
 
 @dataclass(frozen=True, slots=True)
 class Built:
-    """What the making of an index cost, and what fell back on the way."""
+    """What the making of an index cost, and what fell back on the way.
+
+    unanswered: whether a model that was to help cut gave no answer, so that it is not the recipe's own cut.
+    """
 
     seconds: float
     memory_mb: float
     warnings: tuple[str, ...]
+    unanswered: bool = False
 
 
 class Broken(ChunkwiseError):
@@ -62,6 +65,7 @@ class Indexes:
         self._read = of_documents(documents)
         self._warm: set[str] = set()  # embedders that are loaded
         self._broken: dict[str, str] = {}  # indexes that could not be made, and why
+        self._made: dict[str, Built] = {}  # in this run
         self._supplies = cache(self._supplied)
 
     def key(self, pipeline: Pipeline) -> str:
@@ -70,8 +74,13 @@ class Indexes:
         return key(self._settings(pipeline), self._read, str(self._llm) if asked else "")
 
     def made(self, pipeline: Pipeline) -> Built:
-        """Make the pipeline's index, unless it is there; one that was left unfinished is made anew."""
+        """Make the pipeline's index, unless it is there.
+
+        One that was left unfinished is made anew, and in another run one for which a model gave no answer.
+        """
         home = self._work / self.key(pipeline)
+        if home.name in self._made:
+            return self._made[home.name]
         if home.name in self._broken:
             raise Broken(self._broken[home.name])
         with contextlib.suppress(OSError, ValueError, TypeError):
@@ -81,18 +90,19 @@ class Indexes:
         self._load(pipeline)
         self._tell(f"cutting with {pipeline.segment}")
         try:
-            with warnings.catch_warnings(record=True) as heard:
-                warnings.simplefilter("always", FallbackWarning)
-                _, cost = measured(lambda: self._fill(pipeline))
+            fallen = Counter[str]()
+            with heard(FallbackWarning, lambda warning: fallen.update([str(warning)])):
+                report, cost = measured(lambda: self._fill(pipeline))
         except Exception as error:
             self._broken[home.name] = said(error)
             raise
-        fallen = Counter(str(one.message) for one in heard if issubclass(one.category, FallbackWarning))
         told = [f"{count} x {message}" if count > 1 else message for message, count in fallen.most_common(SHOWN)]
         if len(fallen) > SHOWN:
             told.append(f"and {len(fallen) - SHOWN} more like it")
-        built = Built(round(cost.seconds, 3), megabytes(cost), tuple(told))
-        (home / BUILT).write_text(json.dumps(asdict(built)), encoding="utf-8")
+        built = Built(round(cost.seconds, 3), megabytes(cost), tuple(told), bool(report.unanswered))
+        if not built.unanswered:
+            (home / BUILT).write_text(json.dumps(asdict(built)), encoding="utf-8")
+        self._made[home.name] = built
         return built
 
     @contextlib.contextmanager
@@ -102,9 +112,13 @@ class Indexes:
         with Index.open(home, supplies=self._supplies(pipeline.embed), **self._settings(pipeline)) as index:
             yield index
 
-    def _fill(self, pipeline: Pipeline) -> None:
+    def _fill(self, pipeline: Pipeline) -> Report:
+        def moved(at: Progress) -> None:
+            asked = f", {at.questions:,} questions asked" if at.questions else ""
+            self._tell(f"cutting with {pipeline.segment}: {at.files:,} of {at.of:,} documents{asked}")
+
         with self.opened(pipeline) as index:
-            index.add_documents(self._documents)
+            return index.add_documents(self._documents, progress=moved)
 
     def _load(self, pipeline: Pipeline) -> None:
         """Load what is loaded once, so that no pipeline pays for it because it comes first."""

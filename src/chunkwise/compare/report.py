@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 FIELDS = (
     "segment", "retrieve", "select", "embed", "budget", "recall", "recall_low", "recall_high", "precision", "iou",
     "tokens", "ndcg@10", "recall@10", "boundary_f1", "boundary_pk", "boundary_window_diff", "kept_whole", "chunks",
-    "chunk_tokens", "index_seconds", "question_ms", "asked_seconds", "memory_mb", "warnings", "error",
+    "chunk_tokens", "index_seconds", "question_ms", "asked_seconds", "memory_mb", "warnings", "unanswered", "error",
 )  # fmt: skip
 
 
@@ -42,7 +42,7 @@ def _row(cell: Cell) -> Iterator[Any]:
     yield from (cell.boundaries.get(name) for name in ("f1", "pk", "window_diff", "whole"))
     cost = (cell.chunks, cell.chunk_tokens, cell.index_seconds, cell.question_ms, cell.asked_seconds, cell.memory_mb)
     yield from ((None,) * len(cost) if cell.error else cost)
-    yield from ("; ".join(cell.warnings), cell.error)
+    yield from ("; ".join(cell.warnings), cell.unanswered, cell.error)
 
 
 def json_report(comparison: Comparison, notes: Sequence[str] = ()) -> dict[str, Any]:

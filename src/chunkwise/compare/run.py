@@ -66,7 +66,8 @@ def compare(
     measured again. eager: contextual vectors for every chunk when it is indexed. llm: "URL#model" for recipes that ask
     one; supplies: what makes the models of segment recipes, in place of that and of each pipeline's embedder.
 
-    A pipeline that fails is a cell with an `error`, and is tried anew the next time. Raises UserError for a grid that
+    A pipeline that fails is a cell with an `error`; one whose cut a model was to make, and gave no answer, is measured
+    as it fell back and `unanswered`. Both are tried anew the next time. Raises UserError for a grid that
     asks for what there is not, a set without questions, and a folder that another comparison is writing to.
     """
     _check(dataset, grid)
@@ -142,7 +143,8 @@ class _Run:
                     made = [Cell(pipeline, budget, error=said(error)) for budget in missing]
                 else:
                     for cell in made:
-                        self.results.add(self._key(pipeline, cell.budget), cell)
+                        if not cell.unanswered:
+                            self.results.add(self._key(pipeline, cell.budget), cell)
                 known.update((cell.budget, cell) for cell in made)
             self.done = self._total(pipeline)
             self._tell(pipeline.name)
@@ -174,6 +176,7 @@ class _Run:
                 asked_seconds=round(cost.seconds, 3),
                 memory_mb=max(built.memory_mb, megabytes(cost)),
                 warnings=built.warnings,
+                unanswered=built.unanswered,
             )
         return [replace(made, budget=budget, **scored(found[budget])) for budget in budgets]
 

@@ -21,7 +21,8 @@ class Cell:
     mean size.
     Cost: index_seconds to cut, embed and store; question_ms, the median of a question whose vectors are made;
     asked_seconds for all questions and budgets, with the vectors made on the way; memory_mb, the peak of the process.
-    warnings: what fell back, with how often; error: why there is nothing else.
+    warnings: what fell back, with how often; unanswered: whether a model that was needed could not be had, so that this
+    is not what the recipe does; error: why there is nothing else.
     """
 
     pipeline: Pipeline
@@ -39,6 +40,7 @@ class Cell:
     asked_seconds: float = 0.0
     memory_mb: float = 0.0
     warnings: tuple[str, ...] = ()
+    unanswered: bool = False
     error: str = ""
 
 
