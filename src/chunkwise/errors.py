@@ -69,10 +69,10 @@ class UnansweredWarning(FallbackWarning):
         self.what, self.why, self.instead = what, why, instead
 
     @classmethod
-    def of_all(cls, told: Sequence[UnansweredWarning]) -> UnansweredWarning:
-        """One for all documents, in the words of the first."""
+    def of_all(cls, told: Sequence[UnansweredWarning], of: str = "document") -> UnansweredWarning:
+        """One for all, in the words of the first; of: what each is about."""
         first, more = told[0], len({one.what for one in told}) - 1
-        others = f" and {more:,} more document{'' if more == 1 else 's'}" if more else ""
+        others = f" and {more:,} more {of}{'' if more == 1 else 's'}" if more else ""
         return cls(f"{first.what}{others}", first.why, first.instead)
 
 

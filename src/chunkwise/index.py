@@ -322,16 +322,20 @@ class Index:
         """
         from chunkwise.pack import pack
 
-        retrieve: Retriever = self._made(retriever, "retrieve")
-        select: Selector = self._made(selector, "select")
-        compress: Compressor | None = self._made(compressor, "compress")
+        retrieve: Retriever = self.build(retriever, "retrieve")
+        select: Selector = self.build(selector, "select")
+        compress: Compressor | None = self.build(compressor, "compress")
         limit, tokenizer = Budget.of(budget), self._tokenizer
         for _ in range(4):
             with contextlib.suppress(StaleError):  # a writer was quicker: the newer state is read
                 return pack(self.corpus(), query, limit, tokenizer, retrieve, select, compress, labels)
         return pack(self.corpus(), query, limit, tokenizer, retrieve, select, compress, labels)
 
-    def _made(self, spec: Any, family: str) -> Any:
+    def build(self, spec: Any, family: str) -> Any:
+        """What a recipe of the families retrieve, select or compress builds with this index's models.
+
+        What is no spec is given back as it is.
+        """
         return recipe.build(spec, family, self._supplies) if isinstance(spec, str) else spec
 
     def corpus(self) -> Corpus:

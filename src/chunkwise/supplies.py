@@ -18,16 +18,16 @@ def supplies(embedder: str = "minilm", llm: str | None = None) -> Supplies:
     """
     import os
 
-    made: dict[str, Callable[[], Any]] = {"embed": cache(lambda: _embed(embedder)), "lm": cache(_lm)}
+    made: dict[str, Callable[[], Any]] = {"embed": cache(lambda: _embed(embedder, made)), "lm": cache(_lm)}
     if llm or os.environ.get("OPENAI_BASE_URL"):
         made["ask"] = cache(lambda: _ask(llm))
     return made
 
 
-def _embed(spec: str) -> Any:
+def _embed(spec: str, others: Supplies) -> Any:
     from chunkwise.embed import embedder
 
-    return embedder(spec)
+    return embedder(spec, others)
 
 
 def _lm() -> CausalLM:

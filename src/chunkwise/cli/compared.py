@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 FAILED = "failed, see below"
 OPTIONS = {
     "segment": "--recipes", "retrieve": "--retrievers", "select": "--selectors", "embed": "--embedder",
-    "budgets": "--budgets",
+    "compress": "--compressors", "budgets": "--budgets",
 }  # fmt: skip
 CUTS = "fixed:size=200,recursive:size=200,recursive:size=400"
 
@@ -181,6 +181,15 @@ def _columns(comparison: Comparison) -> list[Column]:
 
         return column(f"recall %\n@{budget:,}", show, budget)
 
+    def percent(value: float | None) -> str:
+        return "" if value is None else f"{100 * value:.1f}"
+
+    def cited(row: Row) -> str:
+        return f"{percent(row['citation_precision'])} / {percent(row['citation_recall'])}"
+
+    def sizes(row: Row) -> str:
+        return "".join(f"{row[f'chunk_tokens_{at}']:5.0f}" for at in ("p5", "median", "p95"))
+
     def chunks(row: Row) -> Text:
         return Text(f"{row['chunks']:,}").append(f" x{row['chunk_tokens']:.0f}".ljust(5), "dim")
 
@@ -195,6 +204,18 @@ def _columns(comparison: Comparison) -> list[Column]:
         made += [column("cut\nF1", share("boundary_f1")), column("\nPk", share("boundary_pk"))]
     if known("kept_whole"):
         made.append(column("kept\nwhole", share("kept_whole")))
+    if known("precision_omega"):
+        made.append(column("omega\n", lambda row: percent(row["precision_omega"])))
+    if known("clarity"):
+        made.append(column("clarity\n", share("clarity")))
+    if known("stickiness"):
+        made.append(column("sticki-\nness", share("stickiness")))
+    if known("answer_f1"):
+        made.append(column(f"answer F1\n@{middle:,}", lambda row: percent(row["answer_f1"])))
+    if known("citation_recall"):
+        made.append(column(f"cited P/R\n@{middle:,}", cited))
+    if known("chunk_tokens_p5"):
+        made.append(column("tokens of chunks\n5 % 50 % 95 %", sizes))
     return [
         *made,
         column(f"tokens\n@{middle:,}", lambda row: f"{row['tokens']:,.0f}"),

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from statistics import fmean, median
 from typing import TYPE_CHECKING, Any, NamedTuple
 
@@ -12,6 +12,8 @@ from chunkwise.index import Index
 from chunkwise.units import Candidates
 
 if TYPE_CHECKING:
+    from chunkwise.compress import Compressor
+    from chunkwise.pack import Pack
     from chunkwise.retrieve import Corpus, Retriever
     from chunkwise.select.recipes import Selector
 
@@ -19,10 +21,14 @@ TIMED = 20  # questions that are asked again, for the time of one
 
 
 class Given(NamedTuple):
-    """What a reader was given for a question: tokens, and how much of the evidence, where that is known."""
+    """What a reader was given for a question: tokens, how much of the evidence where that is known, what it made of it.
+
+    answer: measures of the answer, where answers are asked for.
+    """
 
     tokens: int
     scores: SpanScores | None
+    answer: Mapping[str, float]
 
 
 def given(
@@ -30,21 +36,26 @@ def given(
     questions: Sequence[Question],
     retriever: Retriever,
     selector: Selector,
+    compressor: Compressor | None,
     budgets: Sequence[int],
+    read: Callable[[Index, Pack, Question], Mapping[str, float]],
     asked: Callable[[], None],
 ) -> tuple[dict[int, list[Given]], list[dict[str, float]]]:
     """Every question searched for once and packed at each budget; and how the graded documents rank.
 
-    asked: called after each question.
+    read: what an answer from a pack is measured to be; asked: called after each question.
     """
     found: dict[int, list[Given]] = {budget: [] for budget in budgets}
     ranked: list[dict[str, float]] = []
     for question in questions:
         once = _Once(retriever)
         for budget in budgets:
-            pack = index.pack(question.text, budget, retriever=once, selector=selector, labels=False)
-            got = [Evidence(passage.source, passage.span) for passage in pack.passages]
-            found[budget].append(Given(pack.tokens, span_scores(got, question) if question.evidence else None))
+            pack = index.pack(
+                question.text, budget, retriever=once, selector=selector, compressor=compressor, labels=False
+            )
+            got = [Evidence(passage.source, part.span) for passage in pack.passages for part in passage.verbatim]
+            scores = span_scores(got, question) if question.evidence else None
+            found[budget].append(Given(pack.tokens, scores, read(index, pack, question)))
         if question.relevant and once.found is not None:
             ranked.append(_ranking(index.corpus(), once.found, question))
         asked()
@@ -52,13 +63,18 @@ def given(
 
 
 def milliseconds(
-    index: Index, questions: Sequence[Question], retriever: Retriever, selector: Selector, budget: int
+    index: Index,
+    questions: Sequence[Question],
+    retriever: Retriever,
+    selector: Selector,
+    compressor: Compressor | None,
+    budget: int,
 ) -> float:
     """The median time of a question; of many questions TIMED are asked."""
     times = []
     for question in questions[:: max(1, len(questions) // TIMED)]:
         began = time.perf_counter()
-        index.pack(question.text, budget, retriever=retriever, selector=selector, labels=False)
+        index.pack(question.text, budget, retriever=retriever, selector=selector, compressor=compressor, labels=False)
         times.append(time.perf_counter() - began)
     return round(1000 * median(times), 2) if times else 0.0
 

@@ -5,7 +5,6 @@ from __future__ import annotations
 import contextlib
 import json
 import shutil
-from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import asdict, dataclass
 from functools import cache
@@ -13,16 +12,16 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from chunkwise import recipe
+from chunkwise.compare.fallen import Fallen
 from chunkwise.compare.keys import key, of_documents
-from chunkwise.errors import ChunkwiseError, FallbackWarning, heard
+from chunkwise.errors import ChunkwiseError, FallbackWarning, UnknownRecipe, heard
 from chunkwise.evaluate import Cost, Pipeline, measured
 from chunkwise.index import Index, Progress, Report
 from chunkwise.units import Document
 
 if TYPE_CHECKING:
-    from chunkwise.models import Supplies
+    from chunkwise.models import CausalLM, Supplies
 
-SHOWN = 3  # warnings of one cut
 WARM = "This is read so that the language of a text is known before the clock starts.\n"
 BUILT = "built.json"  # beside an index that is whole
 
@@ -70,8 +69,23 @@ class Indexes:
 
     def key(self, pipeline: Pipeline) -> str:
         """What tells the pipeline's index from others; its folder's name."""
-        asked = "ask" in recipe.models(pipeline.segment, "segment")
+        asked = self._asks(pipeline.segment, "segment") or self._asks(pipeline.embed)
         return key(self._settings(pipeline), self._read, str(self._llm) if asked else "")
+
+    def asker(self, pipeline: Pipeline) -> str:
+        """The language model, where the pipeline asks one about questions; "" where it does not."""
+        asked = any(self._asks(getattr(pipeline, family), family) for family in ("retrieve", "select", "compress"))
+        return str(self._llm) if asked else ""
+
+    def lm(self) -> CausalLM:
+        """The causal language model that recipes are given."""
+        model: CausalLM = self._supplies("none")["lm"]()
+        return model
+
+    def _asks(self, spec: str, family: str | None = None) -> bool:
+        with contextlib.suppress(UnknownRecipe):  # "none", or an embedder that is no recipe
+            return "ask" in recipe.models(spec, family)
+        return False
 
     def made(self, pipeline: Pipeline) -> Built:
         """Make the pipeline's index, unless it is there.
@@ -90,16 +104,12 @@ class Indexes:
         self._load(pipeline)
         self._tell(f"cutting with {pipeline.segment}")
         try:
-            fallen = Counter[str]()
-            with heard(FallbackWarning, lambda warning: fallen.update([str(warning)])):
+            with heard(FallbackWarning, fallen := Fallen("document")):
                 report, cost = measured(lambda: self._fill(pipeline))
         except Exception as error:
             self._broken[home.name] = said(error)
             raise
-        told = [f"{count} x {message}" if count > 1 else message for message, count in fallen.most_common(SHOWN)]
-        if len(fallen) > SHOWN:
-            told.append(f"and {len(fallen) - SHOWN} more like it")
-        built = Built(round(cost.seconds, 3), megabytes(cost), tuple(told), bool(report.unanswered))
+        built = Built(round(cost.seconds, 3), megabytes(cost), fallen.lines, bool(report.unanswered))
         if not built.unanswered:
             (home / BUILT).write_text(json.dumps(asdict(built)), encoding="utf-8")
         self._made[home.name] = built
@@ -107,17 +117,21 @@ class Indexes:
 
     @contextlib.contextmanager
     def opened(self, pipeline: Pipeline) -> Iterator[Index]:
-        """The pipeline's index, to be asked."""
-        home = self._work / self.key(pipeline)
-        with Index.open(home, supplies=self._supplies(pipeline.embed), **self._settings(pipeline)) as index:
+        """The pipeline's index, to be asked; its recipes are given the embedder of its own vectors."""
+        supplies = self._supplies(pipeline.embed)
+        others = {model: make for model, make in supplies.items() if model != "embed"}
+        with self._open(pipeline, self._given or others) as index:
             yield index
+
+    def _open(self, pipeline: Pipeline, supplies: Supplies) -> Index:
+        return Index.open(self._work / self.key(pipeline), supplies=supplies, **self._settings(pipeline))
 
     def _fill(self, pipeline: Pipeline) -> Report:
         def moved(at: Progress) -> None:
             asked = f", {at.questions:,} questions asked" if at.questions else ""
             self._tell(f"cutting with {pipeline.segment}: {at.files:,} of {at.of:,} documents{asked}")
 
-        with self.opened(pipeline) as index:
+        with self._open(pipeline, self._supplies(pipeline.embed)) as index:
             return index.add_documents(self._documents, progress=moved)
 
     def _load(self, pipeline: Pipeline) -> None:

@@ -4,22 +4,27 @@ from __future__ import annotations
 
 import contextlib
 import fcntl
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterator, Sequence
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from chunkwise import recipe
 from chunkwise.budget import Budget
-from chunkwise.compare.asked import given, milliseconds, scored
+from chunkwise.compare.answers import Reader
+from chunkwise.compare.asked import Given, given, milliseconds, scored
 from chunkwise.compare.cuts import boundaries, means
+from chunkwise.compare.fallen import Fallen
 from chunkwise.compare.indexes import Indexes, megabytes, said
 from chunkwise.compare.keys import key, of_gold
+from chunkwise.compare.measures import checked, of_cut
 from chunkwise.embed import embedder
-from chunkwise.errors import ModelError, UserError
+from chunkwise.errors import FallbackWarning, ModelError, UserError, heard
 from chunkwise.evaluate import Cell, Dataset, Grid, Pipeline, Question, Results, measured
+from chunkwise.supplies import supplies
 
 if TYPE_CHECKING:
+    from chunkwise.index import Index
     from chunkwise.models import Supplies
 
 WORK = ".chunkwise-compare"
@@ -57,6 +62,7 @@ def compare(
     eager: bool = False,
     llm: str | None = None,
     supplies: Supplies | None = None,
+    measures: Collection[str] = (),
     progress: Callable[[Step], None] = lambda step: None,
 ) -> Comparison:
     """Every pipeline of the grid on the questions of the set, each at every budget.
@@ -64,19 +70,21 @@ def compare(
     Budgets pay for the passages' own text alone (`labels=False`), so that all readers are given the same. work: the
     folder that indexes and results are kept in; what is there for the same documents, questions and settings is not
     measured again. eager: contextual vectors for every chunk when it is indexed. llm: "URL#model" for recipes that ask
-    one; supplies: what makes the models of segment recipes, in place of that and of each pipeline's embedder.
+    one, and for the measure "answers"; supplies: what makes the models of recipes, in place of that and of each
+    pipeline's embedder. measures: of MEASURES, what costs and is therefore only measured when it is asked for.
 
     A pipeline that fails is a cell with an `error`; one whose cut a model was to make, and gave no answer, is measured
     as it fell back and `unanswered`. Both are tried anew the next time. Raises UserError for a grid that
     asks for what there is not, a set without questions, and a folder that another comparison is writing to.
     """
-    _check(dataset, grid)
+    wanted = checked(measures)
+    _check(dataset, grid, llm, supplies)
     with _held(Path(work)) as folder:
-        run = _Run(dataset, grid, folder, tokenizer, eager, llm, supplies, progress)
+        run = _Run(dataset, grid, folder, tokenizer, eager, llm, supplies, wanted, progress)
         return Comparison(dataset, grid, run.cells())
 
 
-def _check(dataset: Dataset, grid: Grid) -> None:
+def _check(dataset: Dataset, grid: Grid, llm: str | None, given: Supplies | None) -> None:
     """Refuse at once what would only fail half-way."""
     if not grid.budgets:
         raise UserError("no budget to compare at; give one or more, such as 250,500,1000")
@@ -86,11 +94,13 @@ def _check(dataset: Dataset, grid: Grid) -> None:
     if not grid.pipelines:
         raise UserError("nothing to compare; name recipes, such as recursive:size=200,sentence")
     for pipeline in grid.pipelines:
-        for family in ("segment", "retrieve", "select"):
-            recipe.check(getattr(pipeline, family), family)
+        for family in ("segment", "retrieve", "select", "compress"):
+            if (spec := getattr(pipeline, family)) != "none" or family != "compress":
+                recipe.check(spec, family)
+    models = {**supplies(llm=llm), **(given or {})}
     for embed in {pipeline.embed for pipeline in grid.pipelines} - {"none"}:
         with contextlib.suppress(ModelError):  # what cannot be had on this machine is said in the rows that need it
-            embedder(embed)
+            embedder(embed, models)
     if not (dataset.boundaries or dataset.wholes) and not any(
         one.evidence or one.relevant for one in dataset.questions
     ):
@@ -123,13 +133,16 @@ class _Run:
         eager: bool,
         llm: str | None,
         supplies: Supplies | None,
+        measures: frozenset[str],
         progress: Callable[[Step], None],
     ) -> None:
-        self.dataset, self.grid, self.progress, self.done = dataset, grid, progress, 0
+        self.dataset, self.grid, self.measures, self.progress, self.done = dataset, grid, measures, progress, 0
         self.questions = [one for one in dataset.questions if one.text.strip() and (one.evidence or one.relevant)]
         self.gold = of_gold(dataset, self.questions)
         self.results = Results(work / "results.jsonl")
         self.indexes = Indexes(work, dataset.documents, tokenizer, eager, llm, supplies, self._tell)
+        self.llm = llm
+        self.cuts: dict[str, dict[str, float]] = {}  # what was asked for of each index
 
     def cells(self) -> tuple[Cell, ...]:
         found: list[Cell] = []
@@ -154,34 +167,57 @@ class _Run:
     def _measured(self, pipeline: Pipeline, budgets: Sequence[int]) -> list[Cell]:
         """The cells of one pipeline, each with its costs."""
         built = self.indexes.made(pipeline)
-        retriever = recipe.build(pipeline.retrieve, "retrieve")
-        selector = recipe.build(pipeline.select, "select")
+        fallen, reader = Fallen("question"), Reader(self.llm, "answers" in self.measures)
 
         def asked() -> None:
             self.done += 1
             self._tell(pipeline.name)
 
-        with self.indexes.opened(pipeline) as index:
-            (found, ranked), cost = measured(lambda: given(index, self.questions, retriever, selector, budgets, asked))
+        with self.indexes.opened(pipeline) as index, heard(FallbackWarning, fallen):
+            retrieve, select = index.build(pipeline.retrieve, "retrieve"), index.build(pipeline.select, "select")
+            compress = None if pipeline.compress == "none" else index.build(pipeline.compress, "compress")
+            how = (retrieve, select, compress)
+            (found, ranked), cost = measured(lambda: given(index, self.questions, *how, budgets, reader, asked))
             sizes = index.corpus().snapshot.tokens
             made = Cell(
                 pipeline,
                 0,
                 ranking=means(ranked),
                 boundaries=boundaries(index.corpus(), self.dataset),
+                measures=self._of_cut(pipeline, index),
                 chunks=len(sizes),
                 chunk_tokens=round(float(sizes.mean()), 1) if len(sizes) else 0.0,
                 index_seconds=built.seconds,
-                question_ms=milliseconds(index, self.questions, retriever, selector, max(budgets)),
-                asked_seconds=round(cost.seconds, 3),
+                question_ms=milliseconds(index, self.questions, *how, max(budgets)),
+                asked_seconds=round(cost.seconds - reader.seconds, 3),
                 memory_mb=max(built.memory_mb, megabytes(cost)),
-                warnings=built.warnings,
-                unanswered=built.unanswered,
             )
-        return [replace(made, budget=budget, **scored(found[budget])) for budget in budgets]
+            if reader.trouble is not None:
+                fallen(reader.trouble)
+        told = (*built.warnings, *fallen.lines)
+        made = replace(made, warnings=told, unanswered=built.unanswered or fallen.unanswered)
+        return [self._at(budget, made, found[budget], reader) for budget in budgets]
+
+    def _at(self, budget: int, made: Cell, found: Sequence[Given], reader: Reader) -> Cell:
+        measures = {**made.measures, **reader.measures(one.answer for one in found)}
+        return replace(made, budget=budget, measures=measures, **scored(found))
+
+    def _of_cut(self, pipeline: Pipeline, index: Index) -> dict[str, float]:
+        """What was asked for of the pipeline's index, measured once for all that share it."""
+        made = self.indexes.key(pipeline)
+        if made not in self.cuts:
+            modelled = self.measures & {"clarity", "stickiness"}
+            if modelled:
+                self._tell(f"{' and '.join(sorted(modelled))} of {pipeline.segment}")
+            self.cuts[made] = of_cut(self.measures, index, self.questions, self.indexes.lm() if modelled else None)
+        return self.cuts[made]
 
     def _key(self, pipeline: Pipeline, budget: int) -> str:
-        return key(self.indexes.key(pipeline), asdict(pipeline), budget, self.gold)
+        """What determines a cell; what is as it always was is left out, so that older results are found."""
+        parts = {name: value for name, value in asdict(pipeline).items() if (name, value) != ("compress", "none")}
+        asker = str(self.llm) if "answers" in self.measures else self.indexes.asker(pipeline)
+        more = {"measures": sorted(self.measures), "llm": asker} if self.measures or asker else None
+        return key(self.indexes.key(pipeline), parts, budget, self.gold, *([more] if more else []))
 
     # Progress
 
