@@ -76,7 +76,7 @@ class _Bar(ABC):
 
 
 class IndexBar(_Bar):
-    """Files, chunks per second and time left."""
+    """Files, chunks per second (or questions, where a language model is asked) and time left."""
 
     first = "looking for files"
     _at: Progress | None = None
@@ -93,14 +93,14 @@ class IndexBar(_Bar):
     def _show(self, bar: Bar) -> None:
         if (at := self._at) is None:
             return
-        rate = at.chunks / max(1e-9, time.perf_counter() - self._began)
+        rate = f"{at.chunks / max(1e-9, time.perf_counter() - self._began):,.0f} chunks/s"
         bar.update(
             bar.task_ids[0],
             description="indexing" if at.files < at.of else "finishing",
             completed=at.files,
             total=at.of,
             count=f"{at.files:,} of {at.of:,} files",
-            rate=f"{rate:,.0f} chunks/s",
+            rate=f"{at.questions:,} questions asked" if at.questions else rate,
         )
 
 

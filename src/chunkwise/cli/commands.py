@@ -118,10 +118,11 @@ def index(
             kind: [{"path": str(file.path), "reason": file.reason} for file in getattr(report, kind)]
             for kind in ("skipped", "failed")
         }
-        show.out_json({"kb": str(into), **{name: getattr(report, name) for name in fields}, **files})
+        counts = {name: getattr(report, name) for name in fields}
+        show.out_json({"kb": str(into), **counts, **files, "unanswered": report.unanswered})
     else:
         show.indexed(report, into, roots)
-    if report.failed:
+    if report.failed or report.unanswered:
         raise typer.Exit(1)
 
 
@@ -239,7 +240,16 @@ def compare(
     embedder: Annotated[
         str | None, typer.Option(metavar="LIST", help="minilm (unless said), static, none, folder, URL#model.")
     ] = None,
+    compressors: Annotated[
+        str | None, typer.Option(metavar="SPECS", help="What makes passages fit; none, or none,truncate.")
+    ] = None,
     budgets: Annotated[str | None, typer.Option(metavar="LIST", help="Tokens for the reader; 250,500,1000.")] = None,
+    measures: Annotated[
+        str | None,
+        typer.Option(
+            metavar="LIST", help="Further measures, which cost time: omega, sizes, clarity, stickiness, answers."
+        ),
+    ] = None,
     preset: Annotated[
         str | None,
         typer.Option(
@@ -257,7 +267,8 @@ def compare(
     limit: Annotated[int | None, typer.Option(metavar="N", help="Most questions; 100 where they are made.")] = None,
     seed: Annotated[int, typer.Option(metavar="N", help="Chooses the questions that are made or drawn.")] = 0,
     llm: Annotated[
-        str | None, typer.Option(metavar="URL#model", help="Writes the questions, and serves recipes that ask a model.")
+        str | None,
+        typer.Option(metavar="URL#model", help="Writes questions, answers them, serves recipes that ask a model."),
     ] = None,
     exclude: Annotated[
         list[str] | None, typer.Option(metavar="PATTERN", help="Leave out what this .gitignore pattern matches.")
@@ -280,11 +291,13 @@ def compare(
     from chunkwise.errors import UserError
 
     chosen = {
-        "segment": recipes, "retrieve": retrievers, "select": selectors, "embed": embedder, "budgets": budgets
+        "segment": recipes, "retrieve": retrievers, "select": selectors, "embed": embedder, "compress": compressors,
+        "budgets": budgets,
     }  # fmt: skip
     if known is not None and (paths or questions):
         raise UserError("compare on PATH or --set, not on both")
     grid = compared.grid(preset, chosen)
+    wanted = job.checked(filter(None, map(str.strip, (measures or "").split(","))))
     for file in filter(None, (csv, plot)):  # known before hours of measuring, not after them
         if file.is_dir() or not file.parent.is_dir():
             raise UserError(f"{file} cannot be written; name a file in a folder that is there")
@@ -298,7 +311,7 @@ def compare(
                     paths or _indexed(), questions, limit=limit, seed=seed, ask=_asked(llm), exclude=exclude or ()
                 )
             )
-            comparison = job.compare(material.dataset, grid, work, llm=llm, progress=bar.update)
+            comparison = job.compare(material.dataset, grid, work, llm=llm, measures=wanted, progress=bar.update)
     except KeyboardInterrupt:
         show.note("stopped; what was measured is kept: run the same command to go on")
         raise typer.Exit(130) from None
@@ -310,7 +323,7 @@ def compare(
         show.out_json(job.json_report(comparison, material.notes))
     else:
         compared.compared(comparison, material)
-    if any(cell.error for cell in comparison.cells):
+    if any(cell.error or cell.unanswered for cell in comparison.cells):
         raise typer.Exit(1)
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from chunkwise.prompt.citations import Citations, cited
+from chunkwise.prompt.citations import Citations, cited, uncited
 from chunkwise.prompt.layout import INSTRUCTIONS, Message, context, label, messages, prompt
 
-__all__ = ["INSTRUCTIONS", "Citations", "Message", "cited", "context", "label", "messages", "prompt"]
+__all__ = ["INSTRUCTIONS", "Citations", "Message", "cited", "context", "label", "messages", "prompt", "uncited"]
