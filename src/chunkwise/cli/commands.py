@@ -31,9 +31,20 @@ app = typer.Typer(
 
 Json = Annotated[bool, typer.Option("--json", help="Print JSON, for programs.")]
 Question = Annotated[str, typer.Argument(metavar="QUESTION", help="What to look for, in quotes.", show_default=False)]
-BudgetTokens = Annotated[int, typer.Option("--budget", metavar="TOKENS", help="Most tokens that the context may cost.")]
-Retriever = Annotated[str, typer.Option(metavar="SPEC", help="Recipe that finds: `chunkwise recipes retrieve`.")]
-Selector = Annotated[str, typer.Option(metavar="SPEC", help="Recipe that selects: `chunkwise recipes select`.")]
+BudgetTokens = Annotated[
+    int | None,
+    typer.Option("--budget", metavar="TOKENS", help="Most tokens that the context may cost; 1500.", show_default=False),
+]
+Retriever = Annotated[
+    str | None,
+    typer.Option(
+        metavar="SPEC", help="Recipe that finds: `chunkwise recipes retrieve`; multiscale.", show_default=False
+    ),
+]
+Selector = Annotated[
+    str | None,
+    typer.Option(metavar="SPEC", help="Recipe that selects: `chunkwise recipes select`; coverage.", show_default=False),
+]
 Compressor = Annotated[
     str | None,
     typer.Option(metavar="SPEC", help="Recipe that compresses: `chunkwise recipes compress`.", show_default=False),
@@ -90,6 +101,7 @@ def index(
     as_json: Json = False,
 ) -> None:
     """Index folders and files; again, and only what changed is read."""
+    from chunkwise.chosen import nearest
     from chunkwise.cli import show
     from chunkwise.cli.bar import IndexBar
     from chunkwise.errors import UserError
@@ -98,9 +110,8 @@ def index(
 
     if missing := [path for path in paths if not path.exists()]:
         raise UserError(f"{missing[0]}: no such file or folder; check the path")
-    chosen: dict[str, Any] = {
-        "segmenter": segmenter, "tokenizer": tokenizer, "vectors": vectors, "embedder": embedder
-    }  # fmt: skip
+    said = {"segmenter": segmenter, "tokenizer": tokenizer, "vectors": vectors, "embedder": embedder}
+    chosen: dict[str, Any] = {**nearest().index, **{name: value for name, value in said.items() if value is not None}}
     if llm:
         chosen["supplies"] = {"ask": supplies(llm=llm)["ask"]}
     with Index.open(into, **chosen) as opened:
@@ -130,9 +141,9 @@ def index(
 def pack(
     question: Question,
     kb: KnowledgeBase = None,
-    budget: BudgetTokens = 1500,
-    retriever: Retriever = "multiscale",
-    selector: Selector = "coverage",
+    budget: BudgetTokens = None,
+    retriever: Retriever = None,
+    selector: Selector = None,
     compressor: Compressor = None,
     llm: Annotated[
         str | None,
@@ -157,9 +168,9 @@ def pack(
 def ask(
     question: Question,
     kb: KnowledgeBase = None,
-    budget: BudgetTokens = 1500,
-    retriever: Retriever = "multiscale",
-    selector: Selector = "coverage",
+    budget: BudgetTokens = None,
+    retriever: Retriever = None,
+    selector: Selector = None,
     compressor: Compressor = None,
     llm: Annotated[
         str | None,
@@ -417,12 +428,30 @@ def _asked(llm: str | None) -> Ask | None:
     return ask
 
 
-def _packed(opened: Index, question: str, budget: int, retriever: str, selector: str, compressor: str | None) -> Pack:
-    """The pack, noted for `explain`."""
+def _packed(
+    opened: Index,
+    question: str,
+    budget: int | None,
+    retriever: str | None,
+    selector: str | None,
+    compressor: str | None,
+) -> Pack:
+    """The pack, noted for `explain`; what is not said is as the nearest chunkwise.toml says, or as by default."""
+    from chunkwise.chosen import nearest
     from chunkwise.cli.last import keep
 
-    packed = opened.pack(question, budget, retriever=retriever, selector=selector, compressor=compressor)
-    keep(opened, packed, retriever, selector if compressor is None else f"{selector} · {compressor}")
+    chosen = nearest()
+    retriever, selector = retriever or chosen.pipeline.retrieve, selector or chosen.pipeline.select
+    compressor = compressor or chosen.pipeline.compress
+    limit = chosen.budget if budget is None else budget
+    packed = opened.pack(
+        question,
+        limit,
+        retriever=retriever,
+        selector=selector,
+        compressor=None if compressor == "none" else compressor,
+    )
+    keep(opened, packed, retriever, selector if compressor == "none" else f"{selector} · {compressor}")
     return packed
 
 
