@@ -15,6 +15,7 @@ if TYPE_CHECKING:
 
     from chunkwise.compare import Step
     from chunkwise.index import Progress
+    from chunkwise.tune import Trial
 
 PATIENCE = 1.0  # seconds before there is anything to see
 
@@ -119,3 +120,20 @@ class CompareBar(_Bar):
         if (at := self._at) is not None:
             count = f"{at.done:,} of {at.of:,} questions"
             bar.update(bar.task_ids[0], description=at.doing, completed=at.done, total=at.of, count=count)
+
+
+class TuneBar(_Bar):
+    """Trials done of those planned, what is tried, and the time that is left."""
+
+    first = "reading documents"
+    _at: Trial | None = None
+
+    def update(self, trial: Trial) -> None:
+        """Note how far the run is."""
+        self._at = trial
+        self._changed()
+
+    def _show(self, bar: Bar) -> None:
+        if (at := self._at) is not None:
+            count, left = f"trial {int(at.done) + 1} of {at.of}", f"{at.left // 60:.0f}:{at.left % 60:02.0f} left"
+            bar.update(bar.task_ids[0], description=at.doing, completed=at.done, total=at.of, count=count, rate=left)

@@ -338,6 +338,87 @@ def compare(
         raise typer.Exit(1)
 
 
+@app.command(epilog="Example: chunkwise tune ./docs --budget 1500 --minutes 10 --plot front.svg")
+def tune(
+    paths: Annotated[
+        list[Path] | None,
+        typer.Argument(
+            metavar="PATH",
+            help="Folders and files; without any, those that the nearest knowledge base was made of.",
+            show_default=False,
+        ),
+    ] = None,
+    questions: Annotated[
+        Path | None, typer.Option(metavar="FILE", help="Your questions with quoted evidence (docs/compare.md).")
+    ] = None,
+    budget: Annotated[int, typer.Option(metavar="TOKENS", help="Tokens to tune for.")] = 1500,
+    minutes: Annotated[float, typer.Option(metavar="N", help="Time to search in; over it by one trial at most.")] = 10,
+    known: Annotated[
+        str | None, typer.Option("--set", metavar="NAME", help="A known set, such as squad_xquad_en, instead of PATH.")
+    ] = None,
+    data: Annotated[Path | None, typer.Option(metavar="DIR", help="Folder that holds the known sets.")] = None,
+    limit: Annotated[int | None, typer.Option(metavar="N", help="Most questions; 100 where they are made.")] = None,
+    seed: Annotated[int, typer.Option(metavar="N", help="Chooses the questions, and which of them are held out.")] = 0,
+    llm: Annotated[
+        str | None, typer.Option(metavar="URL#model", help="Writes the questions, and serves recipes that ask a model.")
+    ] = None,
+    exclude: Annotated[
+        list[str] | None, typer.Option(metavar="PATTERN", help="Leave out what this .gitignore pattern matches.")
+    ] = None,
+    work: Annotated[
+        Path, typer.Option(metavar="DIR", help="Where indexes and results are kept, to go on with.")
+    ] = Path(".chunkwise-tune"),
+    out: Annotated[Path, typer.Option(metavar="FILE", help="Write the choice there.")] = Path("chunkwise.toml"),
+    plot: Annotated[Path | None, typer.Option(metavar="FILE", help="Draw the fronts: .svg, .png.")] = None,
+    as_json: Json = False,
+) -> None:
+    """Find the pipeline for your own documents: the front of recall against tokens and against time.
+
+    Half of the questions search, the other half decides. Without questions of yours they are made from the documents.
+    The choice is written to chunkwise.toml, which index, pack and ask follow. Stopped anywhere, the same command goes
+    on.
+    """
+    from chunkwise import compare as job
+    from chunkwise.chosen import Chosen, refuse, write
+    from chunkwise.cli import compared, show, tuned
+    from chunkwise.cli.bar import TuneBar
+    from chunkwise.errors import ChunkwiseError, UserError
+    from chunkwise.tune import tune as found
+
+    if known is not None and (paths or questions):
+        raise UserError("tune on PATH or --set, not on both")
+    refuse(out)
+    for file in filter(None, (out, plot)):  # known before the minutes are spent, not after them
+        if file.is_dir() or not file.parent.is_dir():
+            raise UserError(f"{file} cannot be written; name a file in a folder that is there")
+    drawn = plot is not None and compared.may_draw(plot)
+    try:
+        with TuneBar() as bar:
+            material = (
+                job.of_set(known, data, limit=limit, seed=seed)
+                if known is not None
+                else job.of_folders(
+                    paths or _indexed(), questions, limit=limit, seed=seed, ask=_asked(llm), exclude=exclude or ()
+                )
+            )
+            made = found(material.dataset, budget, minutes, work, llm=llm, seed=seed, progress=bar.update)
+    except KeyboardInterrupt:
+        show.note("stopped; what was measured is kept: run the same command to go on")
+        raise typer.Exit(130) from None
+    if plot is not None and drawn:
+        tuned.write_plot(made, material.dataset.name, plot)
+    if made.choice is not None:
+        write(out, Chosen(made.choice.pipeline, budget), made.choice.why)
+    if as_json:
+        show.out_json(tuned.json_report(made, material.notes))
+    else:
+        tuned.tuned(made, material)
+        if made.choice is not None:
+            show.aside(f"written to {out}: index, pack and ask follow it")
+    if made.choice is None:
+        raise ChunkwiseError("no pipeline could be measured; run `chunkwise compare` to see why")
+
+
 @app.command(epilog="Example: chunkwise recipes select")
 def recipes(
     family: Annotated[str | None, typer.Argument(metavar="[FAMILY]", help="segment, retrieve, select, ...")] = None,
