@@ -26,6 +26,7 @@ if TYPE_CHECKING:
     from chunkwise.embed import Embedder
     from chunkwise.models import Ask, Supplies
     from chunkwise.pack import Pack
+    from chunkwise.prompt import Layout
     from chunkwise.read import Skipped
     from chunkwise.retrieve import Corpus, Retriever
     from chunkwise.segment import Segmenter
@@ -312,24 +313,30 @@ class Index:
         retriever: str | Retriever = "multiscale",
         selector: str | Selector = "coverage",
         compressor: str | Compressor | None = None,
+        layout: str | Layout | None = None,
+        earlier: Sequence[Pack] = (),
         labels: bool = True,
     ) -> Pack:
         """The context that `budget` tokens buy for a question, cited, with a reason for every candidate.
 
         retriever, selector, compressor: recipe specs such as "bm25", "top-k:k=8" or "comi", or what such a recipe
-        builds; with a compressor more is selected than fits, and then made to fit. labels: whether the budget pays for
-        the labels too (`Pack.text` as it stands) or for the passages' own text alone.
+        builds; with a compressor more is selected than fits, and then made to fit. layout: a recipe of the family
+        "layout", the order of the documents unless said; earlier: the packs of this conversation, the oldest first, for
+        a layout such as "prefix-stable" to go on from. labels: whether the budget pays for the labels too (`Pack.text`
+        as it stands) or for the passages' own text alone.
         """
         from chunkwise.pack import pack
 
         retrieve: Retriever = self.build(retriever, "retrieve")
         select: Selector = self.build(selector, "select")
         compress: Compressor | None = self.build(compressor, "compress")
+        arrange: Layout | None = self.build(layout, "layout")
+        before = [one.passages for one in earlier]
         limit, tokenizer = Budget.of(budget), self._tokenizer
         for _ in range(4):
             with contextlib.suppress(StaleError):  # a writer was quicker: the newer state is read
-                return pack(self.corpus(), query, limit, tokenizer, retrieve, select, compress, labels)
-        return pack(self.corpus(), query, limit, tokenizer, retrieve, select, compress, labels)
+                return pack(self.corpus(), query, limit, tokenizer, retrieve, select, compress, arrange, before, labels)
+        return pack(self.corpus(), query, limit, tokenizer, retrieve, select, compress, arrange, before, labels)
 
     def build(self, spec: Any, family: str) -> Any:
         """What a recipe of the families retrieve, select or compress builds with this index's models.
