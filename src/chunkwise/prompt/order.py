@@ -33,19 +33,24 @@ def shared(passages: Sequence[Passage], earlier: Sequence[Passage]) -> int:
 
 
 def continued(passages: Sequence[Passage], earlier: Sequence[Passage], count: int) -> list[Passage]:
-    """The first `count` passages of an earlier prompt in its order, then the others, the best of them at their ends."""
+    """The first `count` passages of an earlier prompt in its order, then the others by position, the best of them last.
+
+    By position, since what stands first in a document is what two questions on it share most often; and the best last,
+    next to the question.
+    """
     place = {_identity(passage): at for at, passage in reversed(list(enumerate(earlier[:count])))}
     kept = {place[_identity(passage)]: passage for passage in passages if _identity(passage) in place}
     others = [passage for passage in passages if _identity(passage) not in place]
-    return [*(kept[at] for at in sorted(kept)), *best_at_the_ends(others)]
+    if others:
+        others.append(others.pop(max(range(len(others)), key=lambda at: (others[at].score, -at))))
+    return [*(kept[at] for at in sorted(kept)), *others]
 
 
 def in_the_middle(order: Sequence[Passage], edge: int) -> bool:
-    """Whether the best passage stands neither among the first `edge` nor among the last `edge`."""
-    if not order:
-        return False
-    at = max(range(len(order)), key=lambda at: (order[at].score, -at))
-    return edge <= at < len(order) - edge
+    """Whether no passage of the best score stands among the first `edge` or the last `edge`."""
+    best = max((passage.score for passage in order), default=0.0)
+    ends = {*range(min(edge, len(order))), *range(max(0, len(order) - edge), len(order))}
+    return bool(order) and all(order[at].score < best for at in ends)
 
 
 def _identity(passage: Passage) -> tuple[str, str]:

@@ -48,14 +48,14 @@ def best_at_ends() -> Layout:
     claim="the next prompt reuses more of an earlier one's cache than an order by position, or by score, does",
 )
 def prefix_stable(edge: int = 2) -> Layout:
-    """As long a beginning of an earlier prompt as there is, then the others, the best of them next to the question.
+    """As long a beginning of an earlier prompt as there is, then the others by position, the best of them last.
 
     edge: the best passage of all must stand among the first or the last so many; where a beginning would leave it in
     the middle, a shorter one is taken.
     """
 
     def layout(passages: Sequence[Passage], earlier: Sequence[Sequence[Passage]]) -> list[Passage]:
-        best, most = best_at_the_ends(passages), 0
+        best, most = continued(passages, (), 0), 0
         for before in reversed(earlier):  # of equal beginnings the latest: the likeliest to be held still
             for count in range(shared(passages, before), 0, -1):
                 order = continued(passages, before, count)
