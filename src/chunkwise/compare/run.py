@@ -46,7 +46,7 @@ from chunkwise.units import Candidates, Document, Span
 if TYPE_CHECKING:
     from chunkwise.models import Supplies
     from chunkwise.retrieve import Corpus, Retriever
-    from chunkwise.select.recipes import Selector
+    from chunkwise.select import Selector
 
 WORK = ".chunkwise-compare"
 NEAR = 20  # characters that a boundary may be away from the true one
