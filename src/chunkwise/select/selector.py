@@ -15,20 +15,22 @@ from chunkwise.units import Candidates, Decision, Floats, Ints, Lazy, Selection
 
 Selector: TypeAlias = Callable[[Candidates, Budget], Selection]
 NOT_A_NUMBER = "its score is not a number, so it is worth nothing"
+_ENDLESS = 1e30
 
 
 def selector(choose: Callable[[Candidates, int], Choice]) -> Selector:
     """A selector of what chooses among candidates under a limit in tokens.
 
     Here alone is decided what a score that is no number is worth: nothing, and `choose` never sees it. An infinite
-    score counts as the best finite one, minus infinity as the least, 0 or below. So `choose` sees finite scores.
+    score, or one beyond 1e30 that sums would take to infinity, counts as the best of the others, or as the least and no
+    more than 0 where it is negative. So `choose` sees scores that it can reckon with.
     """
 
     def select(candidates: Candidates, budget: Budget) -> Selection:
-        if np.isfinite(candidates.scores).all():
+        if (np.abs(candidates.scores) < _ENDLESS).all():
             return _told(candidates, choose(candidates, budget.tokens))
         known = np.flatnonzero(~np.isnan(candidates.scores))
-        choice = choose(_finite(_of(candidates, known)), budget.tokens)
+        choice = choose(_bounded(_of(candidates, known)), budget.tokens)
         gains = np.zeros(len(candidates), dtype=np.float32)
         gains[known] = choice.gains
         reasons = [NOT_A_NUMBER] * len(candidates)
@@ -72,12 +74,11 @@ def _of(candidates: Candidates, chosen: Ints) -> Candidates:
     )
 
 
-def _finite(candidates: Candidates) -> Candidates:
+def _bounded(candidates: Candidates) -> Candidates:
     scores, aspects = candidates.scores, candidates.aspects
-    finite = scores[np.isfinite(scores)]
-    best, least = (finite.max(), min(0, finite.min())) if len(finite) else (1, 0)
+    others = scores[np.abs(scores) < _ENDLESS]
+    best, least = (others.max(), min(0, others.min())) if len(others) else (1, 0)
     bounded: Floats = np.clip(scores, least, best).astype(np.float32)
-    # Parts of a score that is not finite need not be finite either.
-    return replace(
-        candidates, scores=bounded, aspects=None if aspects is None else np.nan_to_num(aspects, posinf=0, neginf=0)
-    )
+    if aspects is not None:  # parts of such a score may be as endless
+        aspects = np.where(np.abs(aspects) < _ENDLESS, aspects, 0).astype(np.float32)
+    return replace(candidates, scores=bounded, aspects=aspects)
