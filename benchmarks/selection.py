@@ -196,8 +196,9 @@ def _markdown(seen: dict[str, Any], sets: list[str]) -> str:
         "",
         f"Recall in characters of the gold spans, in percent (mean tokens spent), from the same {CANDIDATES}"
         f" candidates of `multiscale`, vectors {seen['vectors']}. Every second question of each set, {half}."
-        " Budgets in cl100k_base tokens of the passages' own text. `coverage` is the default of `pack`. A difference is a row's recall minus"
-        " the default's at the same budget, with the 95 % interval of a paired bootstrap over questions.",
+        " Budgets in cl100k_base tokens of the passages' own text. `coverage` is the default of `pack`. A difference"
+        " is a row's recall minus the default's at the same budget, with the 95 % interval of a paired bootstrap over"
+        " questions.",
         "",
         "![Recall against tokens](selection.svg)",
     ]
