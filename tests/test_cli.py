@@ -126,7 +126,7 @@ def test_index_says_what_it_did(cli: CLI, other: Path) -> None:
     assert as_json | {"seconds": 0} == {
         "kb": str(other / "kb"), "added": 0, "unchanged": 2, "removed": 0, "chunks": 0, "characters": 0, "seconds": 0,
         "skipped": [{"path": str(other / "papers" / "blob.bin"), "reason": as_json["skipped"][0]["reason"]}],
-        "failed": [],
+        "failed": [], "unanswered": [],
     }  # fmt: skip
 
 
@@ -223,8 +223,10 @@ def test_a_long_run_shows_a_bar_on_a_terminal_alone(
             while terminal and bar._bar is None and time.monotonic() < until:
                 time.sleep(0.01)
             bar.update(Progress(3, 4, 1000))
+            bar.update(Progress(3, 4, 1000, 57))
         shown = capsys.readouterr().err
         assert ("3 of 4 files" in shown) == terminal
+        assert ("57 questions asked" in shown) == terminal
 
 
 def test_a_segmenter_asks_the_model_and_says_where_it_could_not(cli: CLI, tmp_path: Path) -> None:
@@ -236,11 +238,34 @@ def test_a_segmenter_asks_the_model_and_says_where_it_could_not(cli: CLI, tmp_pa
     assert cli(*made).code == 2
     with Server(whole("Answer: ID 3"), whole("Answer: none"), status(401, "bad key")) as server:
         done = cli(*made, "--llm", server.spec)
-    assert done.code == 0
+    assert done.code == 1
     assert "3 chunks" in done.out
     (said,) = [line for line in done.err.splitlines() if "lumberchunker" in line]
     assert re.match(r"warning: lumberchunker on \S*b\.txt: .*bad key.*; the rest was not asked for: paragraphs", said)
     assert ".py:" not in done.err
+
+
+def test_a_dead_model_is_told_once_and_asked_again_by_the_next_run(cli: CLI, tmp_path: Path) -> None:
+    (tmp_path / "docs").mkdir()
+    for name in "abcd":
+        (tmp_path / "docs" / f"{name}.txt").write_text("".join(f"Paragraph {n} of {name}.\n\n" for n in range(8)))
+    into = ("--into", tmp_path / "kb", "--vectors", "none", "--segmenter", "lumberchunker")
+    with Server(whole("Answer: ID 3"), whole("Answer: none"), status(401, "bad key")) as server:
+        done = cli("index", tmp_path / "docs", *into, "--llm", server.spec)
+    assert done.code == 1
+    assert "4 new or changed (3 to be cut again by the next run)" in done.out
+    (said,) = done.err.splitlines()
+    assert re.match(r"warning: lumberchunker on \S*b\.txt and 2 more documents: .*bad key", said)
+    assert len(server.requests) == 2 + 2 * 3
+    with Server(whole("Answer: ID 3"), whole("Answer: none")) as server:
+        again = cli("index", tmp_path / "docs", *into, "--llm", server.spec, "--json")
+    assert again.code == 0
+    report = json.loads(again.out)
+    assert (report["added"], report["unchanged"], report["unanswered"]) == (3, 1, [])
+    assert not again.err
+    last = cli("index", tmp_path / "docs", *into, "--llm", "http://127.0.0.1:9/v1#none", "--json")
+    assert last.code == 0
+    assert json.loads(last.out)["unchanged"] == 4
 
 
 def test_index_refuses_other_settings_for_what_is_there(cli: CLI) -> None:

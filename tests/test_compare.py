@@ -18,11 +18,12 @@ from chunkwise import recipe
 from chunkwise.cli.run import run
 from chunkwise.compare import Step, compare, json_report, lines, of_folders, rows, summary
 from chunkwise.errors import EndpointError, FallbackWarning, UnknownRecipe, UserError
-from chunkwise.evaluate import Dataset, Evidence, Question
+from chunkwise.evaluate import Cell, Dataset, Evidence, Question
 from chunkwise.evaluate.grid import OURS, Grid, Pipeline, labels
 from chunkwise.models import Ask
 from chunkwise.segment import Segmenter
 from chunkwise.units import Document, Span
+from llm_server import Server, status
 from processes import start
 
 PLACES = ("harbour", "orchard", "foundry", "chapel", "granary", "smithy", "dairy", "brewery")
@@ -260,7 +261,36 @@ def test_a_model_that_is_missing_and_one_that_falls_back(dataset: Dataset, tmp_p
     assert "asking needs a language model" in missing.error
     (fallen, _) = compare(dataset, grid("asking"), tmp_path / "b", supplies={"ask": lambda: silent}).cells
     assert not fallen.error
+    assert not fallen.unanswered
     assert fallen.warnings == (f"{len(PLACES)} x no answer; cut in halves",)
+
+
+def test_a_model_without_an_answer_is_measured_as_it_falls_back_and_asked_again(
+    dataset: Dataset, tmp_path: Path
+) -> None:
+    asked: list[str] = []
+
+    def dead(prompt: str) -> str:
+        asked.append(prompt)
+        raise EndpointError("no answer")
+
+    def measured(ask: Ask) -> tuple[Cell, ...]:
+        cuts = grid("lumberchunker:size=60", "fixed:size=20", retrieve=("bm25", "multiscale"))
+        return compare(dataset, cuts, tmp_path, supplies={"ask": lambda: ask}, progress=steps.append).cells
+
+    steps: list[Step] = []
+    fallen = measured(dead)
+    assert [cell.unanswered for cell in fallen] == [True] * 4 + [False] * 4
+    assert all(cell.recall and not cell.error for cell in fallen)
+    assert len(asked) == 2 * len(PLACES)  # for two retrievers one index
+    (said,) = {warning for cell in fallen for warning in cell.warnings}
+    assert f"and {len(PLACES) - 1} more documents: no answer; the rest was not asked for" in said
+    assert any("3 of 8 documents, 6 questions asked" in step.doing for step in steps)
+    answered = measured(lambda prompt: "Answer: ID 2")
+    assert not any(cell.unanswered for cell in answered)
+    assert answered[0].chunks != fallen[0].chunks
+    assert answered[4:] == fallen[4:]
+    assert measured(dead) == answered
 
 
 @pytest.mark.parametrize(
@@ -524,6 +554,21 @@ def test_a_failed_pipeline_is_told_and_the_exit_code_says_so(cli: Any, docs: Pat
     assert "failed: asking / bm25" in done.err
     assert "give --llm URL#model" in done.err
     assert "sentence" in done.out
+
+
+def test_a_dead_model_is_told_in_one_line_whatever_needed_it(cli: Any, docs: Path, tmp_path: Path) -> None:
+    asked = (docs, "--recipes", "lumberchunker,moc,sentence", *FAST, "--questions", "mine.jsonl")
+    evidence = [{"source": "dairy.md", "quote": "# The dairy"}]
+    (tmp_path / "mine.jsonl").write_text(json.dumps({"question": "what is the dairy", "evidence": evidence}) + "\n")
+    with Server(status(401, "bad key")) as server:
+        done = cli(*asked, "--llm", server.spec)
+        assert done.code == 1
+        (said,) = [line for line in done.err.splitlines() if "bad key" in line]
+        assert said.startswith("warning: lumberchunker on ")
+        assert said.endswith("; moc did without it too")
+        assert "failed" not in done.out
+        report = json.loads(cli(*asked, "--llm", server.spec, "--json").out)
+        assert [cell["unanswered"] for cell in report["cells"]] == [True] * 4 + [False] * 2
 
 
 @pytest.mark.parametrize("width", [40, 60, 80, 110, 160])

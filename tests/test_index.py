@@ -5,10 +5,11 @@ from __future__ import annotations
 import os
 import shutil
 from pathlib import Path
+from threading import get_ident
 
 import pytest
 
-from chunkwise.errors import NoStore, UserError
+from chunkwise.errors import EndpointError, FallbackWarning, NoStore, UserError
 from chunkwise.index import Index, Progress
 from chunkwise.units import Document, content_id
 
@@ -230,6 +231,45 @@ def test_documents_from_elsewhere(docs: Path, tmp_path: Path) -> None:
         assert index.forget("https://example.org/a") == 1
 
 
+@pytest.mark.filterwarnings("ignore::chunkwise.errors.FallbackWarning")
+def test_progress_moves_within_a_document_that_a_model_is_asked_about(tmp_path: Path) -> None:
+    """One file, hundreds of questions, four of them at once: told of in order, from the thread that asked for it."""
+    text = "".join(f"Paragraph {n} tells of the weather in that month of May.\n\n" for n in range(200))
+    seen: list[Progress] = []
+    threads = set[int]()
+
+    def moved(at: Progress) -> None:
+        seen.append(at)
+        threads.add(get_ident())
+
+    for spec in ("lumberchunker:size=60", "moc:window=60,size=60"):
+        seen.clear()
+        ask = {"ask": lambda: lambda prompt: "Answer: none"}
+        with Index.open(tmp_path / spec[:3], vectors="none", segmenter=spec, supplies=ask) as index:
+            index.add(plant(tmp_path / "one", {"long.txt": text}), progress=moved)
+        within = [at for at in seen if not at.files]
+        assert len(within) > 10
+        assert [at.questions for at in within] == sorted(at.questions for at in within)
+        assert seen[-1].files == seen[-1].of == 1
+        assert seen[-1].questions >= within[-1].questions > 30
+    assert threads == {get_ident()}
+
+
+def test_one_warning_for_all_documents_that_a_model_left_unanswered(tmp_path: Path) -> None:
+    def dead(prompt: str) -> str:
+        raise EndpointError("nobody there")
+
+    docs = [Document.of(f"One {n}.\n\nTwo {n}.\n\n" * 9, f"/{n}") for n in range(3)]
+    with Index.open(tmp_path / "kb", vectors="none", segmenter="moc", supplies={"ask": lambda: dead}) as index:
+        with pytest.warns(FallbackWarning) as caught:
+            report = index.add_documents(docs, progress=(seen := list[Progress]()).append)
+        (said,) = [str(one.message) for one in caught]
+        assert said.startswith("moc on /0 and 2 more documents: nobody there; the rest was not asked for: ")
+        assert report.unanswered == ["/0", "/1", "/2"]
+        assert (seen[-1].files, seen[-1].of) == (3, 3)
+        assert "".join(index.document(one).text for one in report.unanswered) == "".join(one.text for one in docs)
+
+
 def test_settings_are_fixed_when_it_is_made(docs: Path, tmp_path: Path) -> None:
     make(tmp_path / "kb").close()
     with Index.open(tmp_path / "kb") as index:
@@ -254,7 +294,7 @@ def test_vectors_of_another_version_are_refused_in_two_lines(tmp_path: Path, mon
     class Newer:
         name = "static-newer"
 
-    monkeypatch.setattr("chunkwise.index._scan", lambda settings: Newer())
+    monkeypatch.setattr("chunkwise.index._scan", lambda settings, given: Newer())
     with Index.open(tmp_path / "kb") as index, pytest.raises(NoStore) as refused:
         index.pack("anything")
     said = str(refused.value)

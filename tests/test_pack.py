@@ -196,3 +196,17 @@ def test_a_compressed_pack_shows_its_parts(index: Index) -> None:
     cut = [passage for passage in pack.json()["passages"] if "parts" in passage]
     assert cut
     assert cut[-1]["parts"] == [[0, cut[-1]["start"], cut[-1]["start"] + len(cut[-1]["text"])]]
+
+
+def test_a_conversation_goes_on_from_its_own_prompts(index: Index) -> None:
+    """The second question's prompt begins as the first one's did, as far as it needs the same passages."""
+    first = index.pack("how long do refunds take?", 400, layout="prefix-stable")
+    second = index.pack("do refunds take weeks?", 400, layout="prefix-stable", earlier=[first])
+    assert second.tokens <= 400
+    apart = index.pack("do refunds take weeks?", 400)
+    assert sorted(second.citations) == sorted(apart.citations)
+    shared = [one == other for one, other in zip(first.citations, second.citations, strict=False)]
+    assert shared[0]
+    alone = index.pack("do refunds take weeks?", 400, layout="prefix-stable")
+    again = [one == other for one, other in zip(first.citations, alone.citations, strict=False)]
+    assert sum(shared[:3]) >= sum(again[:3])

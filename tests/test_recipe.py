@@ -145,6 +145,7 @@ def test_a_model_that_a_recipe_names_is_supplied_or_asked_for() -> None:
         ("top-k:k=3", ("top-k:k=3",)),
         ("scratch:how=a:b=c,size=1,x", ("scratch:how=a:b=c,size=1", "x")),
         ("http://here:80/v1#m,static", ("http://here:80/v1#m", "static")),
+        ("wraps:of=[rrf:k=3,judges=2],width=2,bm25", ("wraps:of=[rrf:k=3,judges=2],width=2", "bm25")),
         ("", ()),
         (" , ,", ()),
     ],
@@ -166,7 +167,7 @@ def test_its_spec_can_be_checked_without_its_models(made: Recipe) -> None:
 
 
 @pytest.mark.usefixtures("scratch")
-def test_a_recipe_may_be_made_of_another(scratch: None) -> None:
+def test_a_recipe_may_be_made_of_another() -> None:
     @recipe.recipe("borrowing", family="test", seed="a paper", claim="a claim")
     def borrowing(size: int = 3, *, embed: object) -> tuple[int, object]:
         return size, embed
@@ -177,8 +178,8 @@ def test_a_recipe_may_be_made_of_another(scratch: None) -> None:
 
     assert find("wrapping").models == ()
     assert build("wrapping", "test", {"embed": lambda: "model"}) == ("wrapped", (4, "model"))
-    assert build("wrapping:of=scratch:size=9", "test") == ("wrapped", build("scratch:size=9"))
-    check("wrapping:of=scratch:size=9", "test")
+    assert build("wrapping:of=borrowing:size=9", supplies={"embed": lambda: "model"}) == ("wrapped", (9, "model"))
+    check("wrapping:of=borrowing:size=9", "test")
     with pytest.raises(UserError, match="needs an embedder"):
         build("wrapping", "test")
     with pytest.raises(UnknownRecipe, match="nonesuch"):

@@ -5,24 +5,28 @@ from __future__ import annotations
 import contextlib
 import os
 import time
+import warnings
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import cached_property
+from operator import length_hint
 from pathlib import Path
+from threading import get_ident
 from typing import TYPE_CHECKING, Any, Literal
 
 from chunkwise import recipe
 from chunkwise.budget import Budget
 from chunkwise.embed import InContext
-from chunkwise.errors import NoStore, ReadError, StaleError, UserError
+from chunkwise.errors import NoStore, ReadError, StaleError, UnansweredWarning, UserError, heard
 from chunkwise.store import Entry, FileState, SQLiteStore
 from chunkwise.units import Document, Floats
 
 if TYPE_CHECKING:
     from chunkwise.compress import Compressor
     from chunkwise.embed import Embedder
-    from chunkwise.models import Supplies
+    from chunkwise.models import Ask, Supplies
     from chunkwise.pack import Pack
+    from chunkwise.prompt import Layout
     from chunkwise.read import Skipped
     from chunkwise.retrieve import Corpus, Retriever
     from chunkwise.segment import Segmenter
@@ -38,7 +42,10 @@ RACE = 2_000_000_000
 
 @dataclass(slots=True)
 class Report:
-    """What a run of `Index.add` did. unchanged, added, removed: documents; skipped: files passed over, and why."""
+    """What a run of `Index.add` did. unchanged, added, removed: documents; skipped: files passed over, and why.
+
+    unanswered: sources of documents that a model was to help cut and could not; the next run cuts them again.
+    """
 
     added: int = 0
     unchanged: int = 0
@@ -48,15 +55,20 @@ class Report:
     seconds: float = 0.0
     skipped: list[Skipped] = field(default_factory=list)
     failed: list[Skipped] = field(default_factory=list)
+    unanswered: list[str] = field(default_factory=list)
 
 
 @dataclass(frozen=True, slots=True)
 class Progress:
-    """How far a run is: files done of files in all, chunks written so far."""
+    """How far a run is: files done of files in all, chunks written, questions that a language model was asked.
+
+    of: 0 where it is not known.
+    """
 
     files: int
     of: int
     chunks: int
+    questions: int = 0
 
 
 class Index:
@@ -68,6 +80,8 @@ class Index:
     def __init__(self, store: SQLiteStore, supplies: Supplies | None = None) -> None:
         self._store = store
         self._given = supplies
+        self._questions = 0
+        self._moved: Callable[[], None] = lambda: None
 
     @classmethod
     def open(
@@ -141,10 +155,11 @@ class Index:
     ) -> Report:
         """Bring the documents at and below `paths` up to date: new and changed files in, removed files out.
 
-        exclude: gitignore-style patterns of files to leave out. progress: called after each file; waiting: called with
-        the other writer's name when there is one, before waiting for it. Every document is written whole or not at
-        all, so that a run that is stopped anywhere is gone on with by the next. Raises UserError for a path that is
-        not there.
+        exclude: gitignore-style patterns of files to leave out. progress: called after each file, and while a language
+        model is asked about one; waiting: called with the other writer's name when there is one, before waiting for
+        it. Every document is written whole or not at all, so that a run that is stopped anywhere is gone on with by
+        the next. Where a model gives no answer one UnansweredWarning tells of all documents. Raises UserError for a
+        path that is not there.
         """
         from chunkwise.read import Skipped, read, source_of, walk
 
@@ -162,33 +177,34 @@ class Index:
                 self._store.put_roots(outer)
             seen: set[str] = set()
 
-            def documents() -> Iterator[tuple[Document, FileState]]:
-                for number, file in enumerate(files, 1):
+            def documents() -> Iterator[tuple[Document, FileState] | None]:
+                for file in files:
                     source = source_of(file)
                     seen.add(source)
                     try:
-                        if (fresh := self._fresh(file, known.get(source), read)) is not None:
-                            yield fresh
-                        else:
-                            report.unchanged += 1
+                        fresh = self._fresh(file, known.get(source), read)
+                        report.unchanged += fresh is None
+                        yield fresh
                     except ReadError as error:
                         report.failed.append(Skipped(file, str(error)))
-                    progress(Progress(number, len(files), report.chunks))
+                        yield None
 
-            self._write(documents(), report)
+            self._write(documents(), len(files), report, progress)
             gone = [source for source in known if source not in seen and _below(source, roots)]
             report.removed = self._store.remove(gone) if gone else 0
             self._store.snapshot()
         report.seconds = time.perf_counter() - began
         return report
 
-    def add_documents(self, documents: Iterable[Document]) -> Report:
-        """Put documents from elsewhere in, each replacing what its source held."""
+    def add_documents(
+        self, documents: Iterable[Document], *, progress: Callable[[Progress], None] = lambda progress: None
+    ) -> Report:
+        """Put documents from elsewhere in, each replacing what its source held; progress: as in `add`."""
         report, began = Report(), time.perf_counter()
         now = time.time_ns()
         with self._store.writing():
             entries = ((document, FileState(document.id, len(document.text), now, now)) for document in documents)
-            self._write(entries, report)
+            self._write(entries, length_hint(documents), report, progress)
             self._store.snapshot()
         report.seconds = time.perf_counter() - began
         return report
@@ -223,26 +239,54 @@ class Index:
             return None
         document = read(file)
         state = FileState(document.id, state.size, state.modified, now)
-        if known and known.content == document.id:
+        if known and known.content == document.id and known.seen:
             self._store.touch({document.source: state})
             return None
         return document, state
 
-    def _write(self, documents: Iterable[tuple[Document, FileState]], report: Report) -> None:
-        """Cut, count, embed and store, a batch of documents at a time."""
+    def _write(
+        self,
+        documents: Iterable[tuple[Document, FileState] | None],
+        of: int,
+        report: Report,
+        progress: Callable[[Progress], None],
+    ) -> None:
+        """Cut, count, embed and store, a batch of documents at a time; None is one of which nothing is to be done."""
         batch: list[Entry] = []
+        done, self._questions, fallen = 0, 0, list[UnansweredWarning]()
+
+        own = get_ident()
+
+        def moved() -> None:
+            if get_ident() == own:  # a model is asked from several threads, progress is told from one
+                progress(Progress(done, of, report.chunks, self._questions))
+
+        self._moved = moved
         try:
-            for document, state in documents:
-                batch.append(self._entry(document, state))
-                report.added += 1
-                report.chunks += len(batch[-1].chunks)
-                report.characters += len(document.text)
-                if len(batch) == BATCH:
-                    self._store.put(batch)
-                    batch = []
+            with heard(UnansweredWarning, fallen.append):
+                for fresh in documents:
+                    if fresh is not None:
+                        document, state = fresh
+                        told = len(fallen)
+                        entry = self._entry(document, state)
+                        if len(fallen) > told:
+                            report.unanswered.append(document.source)
+                            entry = replace(entry, state=replace(state, seen=0))
+                        batch.append(entry)
+                        report.added += 1
+                        report.chunks += len(entry.chunks)
+                        report.characters += len(document.text)
+                    if len(batch) == BATCH:
+                        self._store.put(batch)
+                        batch = []
+                    done += 1
+                    moved()
         finally:  # what was made before an interruption is kept
+            self._moved = lambda: None
             if batch:
                 self._store.put(batch)
+            if fallen:
+                warnings.warn(UnansweredWarning.of_all(fallen), stacklevel=3)
 
     def _entry(self, document: Document, state: FileState) -> Entry:
         from chunkwise.retrieve import words
@@ -269,26 +313,36 @@ class Index:
         retriever: str | Retriever = "multiscale",
         selector: str | Selector = "coverage",
         compressor: str | Compressor | None = None,
+        layout: str | Layout | None = None,
+        earlier: Sequence[Pack] = (),
         labels: bool = True,
     ) -> Pack:
         """The context that `budget` tokens buy for a question, cited, with a reason for every candidate.
 
         retriever, selector, compressor: recipe specs such as "bm25", "top-k:k=8" or "comi", or what such a recipe
-        builds; with a compressor more is selected than fits, and then made to fit. labels: whether the budget pays for
-        the labels too (`Pack.text` as it stands) or for the passages' own text alone.
+        builds; with a compressor more is selected than fits, and then made to fit. layout: a recipe of the family
+        "layout", the order of the documents unless said; earlier: the packs of this conversation, the oldest first, for
+        a layout such as "prefix-stable" to go on from. labels: whether the budget pays for the labels too (`Pack.text`
+        as it stands) or for the passages' own text alone.
         """
         from chunkwise.pack import pack
 
-        retrieve: Retriever = self._made(retriever, "retrieve")
-        select: Selector = self._made(selector, "select")
-        compress: Compressor | None = self._made(compressor, "compress")
+        retrieve: Retriever = self.build(retriever, "retrieve")
+        select: Selector = self.build(selector, "select")
+        compress: Compressor | None = self.build(compressor, "compress")
+        arrange: Layout | None = self.build(layout, "layout")
+        before = [one.passages for one in earlier]
         limit, tokenizer = Budget.of(budget), self._tokenizer
         for _ in range(4):
             with contextlib.suppress(StaleError):  # a writer was quicker: the newer state is read
-                return pack(self.corpus(), query, limit, tokenizer, retrieve, select, compress, labels)
-        return pack(self.corpus(), query, limit, tokenizer, retrieve, select, compress, labels)
+                return pack(self.corpus(), query, limit, tokenizer, retrieve, select, compress, arrange, before, labels)
+        return pack(self.corpus(), query, limit, tokenizer, retrieve, select, compress, arrange, before, labels)
 
-    def _made(self, spec: Any, family: str) -> Any:
+    def build(self, spec: Any, family: str) -> Any:
+        """What a recipe of the families retrieve, select or compress builds with this index's models.
+
+        What is no spec is given back as it is.
+        """
         return recipe.build(spec, family, self._supplies) if isinstance(spec, str) else spec
 
     def corpus(self) -> Corpus:
@@ -311,10 +365,7 @@ class Index:
 
     def analyse(self, text: str) -> list[str]:
         """The terms of a text, in order, as the language of most documents has them; for a reader of packs."""
-        from chunkwise.retrieve import words
-
-        languages = self.corpus().snapshot.languages
-        return words(max(languages, key=languages.__getitem__, default="en")).terms(text)
+        return self.corpus().words.terms(text)
 
     def status(self) -> dict[str, int]:
         """How much there is: documents, chunks, tokens, bytes, and vectors by space."""
@@ -326,7 +377,23 @@ class Index:
 
     @cached_property
     def _segmenter(self) -> Segmenter:
-        return _segmenter(self.settings, self._given)
+        return _segmenter(self.settings, self._watched)
+
+    @cached_property
+    def _watched(self) -> Supplies:
+        """What was given, with the language model so that each question that it is asked counts as progress."""
+        ask = _models(self._given).get("ask")
+        return {**(self._given or {}), **({"ask": lambda: self._counted(ask())} if ask else {})}
+
+    def _counted(self, ask: Ask) -> Ask:
+        def counted(prompt: str) -> str:
+            try:
+                return ask(prompt)
+            finally:
+                self._questions += 1
+                self._moved()
+
+        return counted
 
     @cached_property
     def _tokenizer(self) -> Tokenizer:
@@ -336,7 +403,7 @@ class Index:
 
     @cached_property
     def _scan(self) -> Embedder | None:
-        scan = _scan(self.settings, self._given)
+        scan = _scan(self.settings, self._watched)
         made = self.settings["space"]
         if scan and scan.name != made:
             raise NoStore(
@@ -353,7 +420,7 @@ class Index:
             return self._scan
         from chunkwise.embed import embedder
 
-        return embedder(self.settings["embedder"], _models(self._given))
+        return embedder(self.settings["embedder"], _models(self._watched))
 
     @cached_property
     def _supplies(self) -> Supplies:

@@ -13,7 +13,7 @@ import numpy as np
 
 from chunkwise.budget import Budget
 from chunkwise.errors import UserError
-from chunkwise.prompt import context, prompt
+from chunkwise.prompt import Layout, context, prompt
 from chunkwise.units import Candidates, Decision, Ints, Passage, Selection, Span
 
 if TYPE_CHECKING:
@@ -107,12 +107,16 @@ def pack(
     retrieve: Retriever,
     select: Selector,
     compress: Compressor | None = None,
+    layout: Layout | None = None,
+    earlier: Sequence[Sequence[Passage]] = (),
     labels: bool = True,
 ) -> Pack:
     """Retrieve, select, join neighbours into passages, compress them, lay them out; never a token above the budget.
 
-    compress: None to take passages as they are; else AHEAD budgets full are selected and then made to fit one. labels:
-    whether the budget pays for the labels too (`Pack.text` as it stands) or for the passages' own text alone.
+    compress: None to take passages as they are; else AHEAD budgets full are selected and then made to fit one. layout:
+    the order in which they are shown, None for that of the documents; earlier: the passages of the conversation's
+    prompts up to now, the oldest first. labels: whether the budget pays for the labels too (`Pack.text` as it stands)
+    or for the passages' own text alone.
     Raises UserError for an empty question.
     """
     if not query.strip():
@@ -139,6 +143,8 @@ def pack(
             passages = _passages(corpus, candidates, selection, tokenizer, made)
         else:
             passages = compress(query, whole, Budget(room))
+        if layout is not None:  # before it is billed, since a label's number has its price
+            passages = layout(passages, earlier)
         tokens = bill(passages)
         if tokens <= budget.tokens:
             break

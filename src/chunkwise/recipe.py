@@ -9,6 +9,7 @@ import typing
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from functools import cache
+from itertools import accumulate
 from pathlib import Path
 from typing import Any, TypeAlias, TypeVar
 
@@ -178,7 +179,7 @@ def specs(text: str) -> tuple[str, ...]:
     A piece that sets a parameter, `overlap=20`, belongs to the spec before it. Raises UnknownRecipe when there is none.
     """
     found: list[str] = []
-    for piece in filter(None, (part.strip() for part in text.split(","))):
+    for piece in pieces(text, ","):
         if "=" not in piece.partition(":")[0]:
             found.append(piece)
         elif found:
@@ -189,11 +190,34 @@ def specs(text: str) -> tuple[str, ...]:
 
 
 def _settings(spec: str, settings: str) -> Iterator[tuple[str, str]]:
-    for setting in filter(None, (part.strip() for part in settings.split(","))):
+    for setting in pieces(settings, ","):
         key, equals, value = setting.partition("=")
         if not equals:
             raise UnknownRecipe(f"cannot read {setting!r} in {spec!r}; write name:parameter=value,parameter=value")
-        yield key.strip(), value.strip()
+        yield key.strip(), _unwrapped(value.strip())
+
+
+def pieces(text: str, separator: str) -> list[str]:
+    """The pieces of a list, without blanks around them, empty ones left out; what is in square brackets is one piece.
+
+    A spec within a spec stands in brackets where it has commas of its own: `looping:of=[rrf:k=30,judges=10],rounds=2`.
+    """
+    found, depth = [""], 0
+    for character in text:
+        depth += (character == "[") - (character == "]")
+        if character == separator and depth <= 0:
+            found.append("")
+        else:
+            found[-1] += character
+    return [_unwrapped(piece) for part in found if (piece := part.strip())]
+
+
+def _unwrapped(value: str) -> str:
+    """A value without the one pair of brackets that holds all of it."""
+    inner = value[1:-1]
+    depths = accumulate((one == "[") - (one == "]") for one in inner)
+    whole = value.startswith("[") and value.endswith("]") and all(depth >= 0 for depth in depths)
+    return inner.strip() if whole else value
 
 
 def _value(spec: str, key: str, text: str, kind: Any) -> Any:

@@ -6,7 +6,6 @@ from collections.abc import Callable
 from functools import cache
 from typing import Any
 
-from chunkwise.errors import EndpointError
 from chunkwise.models import Ask, CausalLM, Supplies
 from chunkwise.prompt import Message
 
@@ -19,16 +18,16 @@ def supplies(embedder: str = "minilm", llm: str | None = None) -> Supplies:
     """
     import os
 
-    made: dict[str, Callable[[], Any]] = {"embed": cache(lambda: _embed(embedder)), "lm": cache(_lm)}
+    made: dict[str, Callable[[], Any]] = {"embed": cache(lambda: _embed(embedder, made)), "lm": cache(_lm)}
     if llm or os.environ.get("OPENAI_BASE_URL"):
         made["ask"] = cache(lambda: _ask(llm))
     return made
 
 
-def _embed(spec: str) -> Any:
+def _embed(spec: str, others: Supplies) -> Any:
     from chunkwise.embed import embedder
 
-    return embedder(spec)
+    return embedder(spec, others)
 
 
 def _lm() -> CausalLM:
@@ -41,15 +40,4 @@ def _ask(spec: str | None) -> Ask:
     from chunkwise.llm import endpoint
 
     llm = endpoint(spec)
-    patience = llm.retries
-
-    def ask(prompt: str) -> str:
-        try:
-            reply = llm.complete([Message(role="user", content=prompt)]).text
-        except EndpointError:
-            llm.retries = 0  # it was waited for once; a dead one must not hold up every document until it answers
-            raise
-        llm.retries = patience
-        return reply
-
-    return ask
+    return lambda prompt: llm.complete([Message(role="user", content=prompt)]).text

@@ -57,25 +57,40 @@ def test_a_cut_inside_tears() -> None:
 
 
 def test_clarity_is_higher_where_nothing_is_shared() -> None:
-    clear, torn = mean_clarity(Counting(), ["aaa", "bbb", "ccc"]), mean_clarity(Counting(), ["aba", "bab", "aab"])
+    clear, torn = mean_clarity(Counting(), [["aaa", "bbb", "ccc"]]), mean_clarity(Counting(), [["aba", "bab", "aab"]])
     assert clear == pytest.approx(1)
     assert torn < clear
-    assert mean_clarity(Counting(), []) == mean_clarity(Counting(), ["a"]) == 1
+    assert mean_clarity(Counting(), [[]]) == mean_clarity(Counting(), [["a"]]) == 1
 
 
 def test_stickiness_is_lower_where_nothing_is_shared() -> None:
-    apart = mean_stickiness(Counting(), ["aaa", "bbb", "ccc"], threshold=0.5)
-    stuck = mean_stickiness(Counting(), ["aba", "bab", "aab"], threshold=0.5)
+    apart = mean_stickiness(Counting(), [["aaa", "bbb", "ccc"]], threshold=0.5)
+    stuck = mean_stickiness(Counting(), [["aba", "bab", "aab"]], threshold=0.5)
     assert apart == 0 < stuck
-    assert mean_stickiness(Counting(), []) == 0
+    assert mean_stickiness(Counting(), [[]]) == 0
 
 
 def test_the_cost_is_bounded_by_the_sample() -> None:
     chunks = ["ab"] * 1000
     lm = Counting()
-    mean_clarity(lm, chunks, sample=10)
+    mean_clarity(lm, [chunks], sample=10)
     assert lm.read <= 20
     lm = Counting()
-    mean_stickiness(lm, chunks, sample=2, window=5)
+    mean_stickiness(lm, [chunks], sample=2, window=5)
     assert lm.read <= 2 * 5 * 5
-    assert mean_clarity(lm, chunks, sample=10, seed=1) == mean_clarity(lm, chunks, sample=10, seed=1)
+    assert mean_clarity(lm, [chunks], sample=10, seed=1) == mean_clarity(lm, [chunks], sample=10, seed=1)
+
+
+def test_no_cut_lies_between_two_documents() -> None:
+    apart = mean_clarity(Counting(), [["aaa", "bbb"], ["aab"], [], ["bba", "ccc"]])
+    assert apart == pytest.approx(1)
+    assert mean_clarity(Counting(), []) == mean_clarity(Counting(), [["a"], ["a"]]) == 1
+    assert mean_stickiness(Counting(), [["aaa"], [], ["aab", "ccc"]], threshold=0.5) == 0
+    assert mean_stickiness(Counting(), []) == 0
+
+
+def test_what_is_drawn_is_spread_over_all_documents() -> None:
+    lm = Counting()
+    documents = [["ab"] * 3] * 50
+    assert mean_clarity(lm, documents, sample=20) == mean_clarity(lm, documents, sample=20)
+    assert lm.read == 2 * 2 * 20

@@ -15,6 +15,7 @@ from chunkwise.errors import StaleError
 from chunkwise.recipe import build, recipes
 from chunkwise.retrieve import Corpus
 from chunkwise.units import Floats
+from supplies import SUPPLIES
 
 every_retriever = pytest.mark.parametrize("name", [made.name for made in recipes("retrieve")])
 ALPHABET = ["ash", "birch", "cedar", "elm", "fir", "the"]
@@ -42,7 +43,7 @@ def modes(path: Path, texts: dict[str, list[str]]) -> list[Corpus]:
 def test_the_contract(
     name: str, texts: dict[str, list[str]], query: str, k: int, tmp_path_factory: pytest.TempPathFactory
 ) -> None:
-    retrieve = build(name, "retrieve")
+    retrieve = build(name, "retrieve", SUPPLIES)
     for corpus in modes(tmp_path_factory.mktemp("kb"), texts):
         found = retrieve(corpus, query, k)
         n = len(found)
@@ -64,7 +65,7 @@ def test_the_contract(
 @every_retriever
 @pytest.mark.parametrize("query", ["ash", "yew", "the of and", "?!", "\0\ud800", "ash " * 2000, "漢字"])
 def test_an_empty_index_and_odd_questions(name: str, query: str, tmp_path: Path) -> None:
-    retrieve = build(name, "retrieve")
+    retrieve = build(name, "retrieve", SUPPLIES)
     for corpus in modes(tmp_path / "empty", {}):
         assert len(retrieve(corpus, query, 10)) == 0
     for corpus in modes(tmp_path / "full", WOOD):
@@ -78,7 +79,7 @@ def test_an_empty_index_and_odd_questions(name: str, query: str, tmp_path: Path)
 @every_retriever
 def test_equals_stand_in_index_order(name: str, tmp_path: Path) -> None:
     corpus = planted.corpus(tmp_path / "kb", {f"/{n:02}": ["ash. "] for n in range(40)}, planted.Trigrams())
-    found = build(name, "retrieve")(corpus, "ash", 15)
+    found = build(name, "retrieve", SUPPLIES)(corpus, "ash", 15)
     assert found.ids.tolist() == list(range(15)) or len(set(found.scores.tolist())) > 1
     assert len(found) == 15
 

@@ -15,6 +15,7 @@ if TYPE_CHECKING:
 
     from chunkwise.compare import Step
     from chunkwise.index import Progress
+    from chunkwise.tune import Trial
 
 PATIENCE = 1.0  # seconds before there is anything to see
 
@@ -76,7 +77,7 @@ class _Bar(ABC):
 
 
 class IndexBar(_Bar):
-    """Files, chunks per second and time left."""
+    """Files, chunks per second (or questions, where a language model is asked) and time left."""
 
     first = "looking for files"
     _at: Progress | None = None
@@ -93,14 +94,14 @@ class IndexBar(_Bar):
     def _show(self, bar: Bar) -> None:
         if (at := self._at) is None:
             return
-        rate = at.chunks / max(1e-9, time.perf_counter() - self._began)
+        rate = f"{at.chunks / max(1e-9, time.perf_counter() - self._began):,.0f} chunks/s"
         bar.update(
             bar.task_ids[0],
             description="indexing" if at.files < at.of else "finishing",
             completed=at.files,
             total=at.of,
             count=f"{at.files:,} of {at.of:,} files",
-            rate=f"{rate:,.0f} chunks/s",
+            rate=f"{at.questions:,} questions asked" if at.questions else rate,
         )
 
 
@@ -119,3 +120,20 @@ class CompareBar(_Bar):
         if (at := self._at) is not None:
             count = f"{at.done:,} of {at.of:,} questions"
             bar.update(bar.task_ids[0], description=at.doing, completed=at.done, total=at.of, count=count)
+
+
+class TuneBar(_Bar):
+    """Trials done of those planned, what is tried, and the time that is left."""
+
+    first = "reading documents"
+    _at: Trial | None = None
+
+    def update(self, trial: Trial) -> None:
+        """Note how far the run is."""
+        self._at = trial
+        self._changed()
+
+    def _show(self, bar: Bar) -> None:
+        if (at := self._at) is not None:
+            count, left = f"trial {int(at.done) + 1} of {at.of}", f"{at.left // 60:.0f}:{at.left % 60:02.0f} left"
+            bar.update(bar.task_ids[0], description=at.doing, completed=at.done, total=at.of, count=count, rate=left)

@@ -31,9 +31,20 @@ app = typer.Typer(
 
 Json = Annotated[bool, typer.Option("--json", help="Print JSON, for programs.")]
 Question = Annotated[str, typer.Argument(metavar="QUESTION", help="What to look for, in quotes.", show_default=False)]
-BudgetTokens = Annotated[int, typer.Option("--budget", metavar="TOKENS", help="Most tokens that the context may cost.")]
-Retriever = Annotated[str, typer.Option(metavar="SPEC", help="Recipe that finds: `chunkwise recipes retrieve`.")]
-Selector = Annotated[str, typer.Option(metavar="SPEC", help="Recipe that selects: `chunkwise recipes select`.")]
+BudgetTokens = Annotated[
+    int | None,
+    typer.Option("--budget", metavar="TOKENS", help="Most tokens that the context may cost; 1500.", show_default=False),
+]
+Retriever = Annotated[
+    str | None,
+    typer.Option(
+        metavar="SPEC", help="Recipe that finds: `chunkwise recipes retrieve`; multiscale.", show_default=False
+    ),
+]
+Selector = Annotated[
+    str | None,
+    typer.Option(metavar="SPEC", help="Recipe that selects: `chunkwise recipes select`; coverage.", show_default=False),
+]
 Compressor = Annotated[
     str | None,
     typer.Option(metavar="SPEC", help="Recipe that compresses: `chunkwise recipes compress`.", show_default=False),
@@ -90,6 +101,7 @@ def index(
     as_json: Json = False,
 ) -> None:
     """Index folders and files; again, and only what changed is read."""
+    from chunkwise.chosen import nearest
     from chunkwise.cli import show
     from chunkwise.cli.bar import IndexBar
     from chunkwise.errors import UserError
@@ -98,9 +110,8 @@ def index(
 
     if missing := [path for path in paths if not path.exists()]:
         raise UserError(f"{missing[0]}: no such file or folder; check the path")
-    chosen: dict[str, Any] = {
-        "segmenter": segmenter, "tokenizer": tokenizer, "vectors": vectors, "embedder": embedder
-    }  # fmt: skip
+    said = {"segmenter": segmenter, "tokenizer": tokenizer, "vectors": vectors, "embedder": embedder}
+    chosen: dict[str, Any] = {**nearest().index, **{name: value for name, value in said.items() if value is not None}}
     if llm:
         chosen["supplies"] = {"ask": supplies(llm=llm)["ask"]}
     with Index.open(into, **chosen) as opened:
@@ -118,10 +129,11 @@ def index(
             kind: [{"path": str(file.path), "reason": file.reason} for file in getattr(report, kind)]
             for kind in ("skipped", "failed")
         }
-        show.out_json({"kb": str(into), **{name: getattr(report, name) for name in fields}, **files})
+        counts = {name: getattr(report, name) for name in fields}
+        show.out_json({"kb": str(into), **counts, **files, "unanswered": report.unanswered})
     else:
         show.indexed(report, into, roots)
-    if report.failed:
+    if report.failed or report.unanswered:
         raise typer.Exit(1)
 
 
@@ -129,9 +141,9 @@ def index(
 def pack(
     question: Question,
     kb: KnowledgeBase = None,
-    budget: BudgetTokens = 1500,
-    retriever: Retriever = "multiscale",
-    selector: Selector = "coverage",
+    budget: BudgetTokens = None,
+    retriever: Retriever = None,
+    selector: Selector = None,
     compressor: Compressor = None,
     llm: Annotated[
         str | None,
@@ -156,9 +168,9 @@ def pack(
 def ask(
     question: Question,
     kb: KnowledgeBase = None,
-    budget: BudgetTokens = 1500,
-    retriever: Retriever = "multiscale",
-    selector: Selector = "coverage",
+    budget: BudgetTokens = None,
+    retriever: Retriever = None,
+    selector: Selector = None,
     compressor: Compressor = None,
     llm: Annotated[
         str | None,
@@ -239,7 +251,16 @@ def compare(
     embedder: Annotated[
         str | None, typer.Option(metavar="LIST", help="minilm (unless said), static, none, folder, URL#model.")
     ] = None,
+    compressors: Annotated[
+        str | None, typer.Option(metavar="SPECS", help="What makes passages fit; none, or none,truncate.")
+    ] = None,
     budgets: Annotated[str | None, typer.Option(metavar="LIST", help="Tokens for the reader; 250,500,1000.")] = None,
+    measures: Annotated[
+        str | None,
+        typer.Option(
+            metavar="LIST", help="Further measures, which cost time: omega, sizes, clarity, stickiness, answers."
+        ),
+    ] = None,
     preset: Annotated[
         str | None,
         typer.Option(
@@ -257,7 +278,8 @@ def compare(
     limit: Annotated[int | None, typer.Option(metavar="N", help="Most questions; 100 where they are made.")] = None,
     seed: Annotated[int, typer.Option(metavar="N", help="Chooses the questions that are made or drawn.")] = 0,
     llm: Annotated[
-        str | None, typer.Option(metavar="URL#model", help="Writes the questions, and serves recipes that ask a model.")
+        str | None,
+        typer.Option(metavar="URL#model", help="Writes questions, answers them, serves recipes that ask a model."),
     ] = None,
     exclude: Annotated[
         list[str] | None, typer.Option(metavar="PATTERN", help="Leave out what this .gitignore pattern matches.")
@@ -280,11 +302,13 @@ def compare(
     from chunkwise.errors import UserError
 
     chosen = {
-        "segment": recipes, "retrieve": retrievers, "select": selectors, "embed": embedder, "budgets": budgets
+        "segment": recipes, "retrieve": retrievers, "select": selectors, "embed": embedder, "compress": compressors,
+        "budgets": budgets,
     }  # fmt: skip
     if known is not None and (paths or questions):
         raise UserError("compare on PATH or --set, not on both")
     grid = compared.grid(preset, chosen)
+    wanted = job.checked(filter(None, map(str.strip, (measures or "").split(","))))
     for file in filter(None, (csv, plot)):  # known before hours of measuring, not after them
         if file.is_dir() or not file.parent.is_dir():
             raise UserError(f"{file} cannot be written; name a file in a folder that is there")
@@ -298,7 +322,7 @@ def compare(
                     paths or _indexed(), questions, limit=limit, seed=seed, ask=_asked(llm), exclude=exclude or ()
                 )
             )
-            comparison = job.compare(material.dataset, grid, work, llm=llm, progress=bar.update)
+            comparison = job.compare(material.dataset, grid, work, llm=llm, measures=wanted, progress=bar.update)
     except KeyboardInterrupt:
         show.note("stopped; what was measured is kept: run the same command to go on")
         raise typer.Exit(130) from None
@@ -310,8 +334,89 @@ def compare(
         show.out_json(job.json_report(comparison, material.notes))
     else:
         compared.compared(comparison, material)
-    if any(cell.error for cell in comparison.cells):
+    if any(cell.error or cell.unanswered for cell in comparison.cells):
         raise typer.Exit(1)
+
+
+@app.command(epilog="Example: chunkwise tune ./docs --budget 1500 --minutes 10 --plot front.svg")
+def tune(
+    paths: Annotated[
+        list[Path] | None,
+        typer.Argument(
+            metavar="PATH",
+            help="Folders and files; without any, those that the nearest knowledge base was made of.",
+            show_default=False,
+        ),
+    ] = None,
+    questions: Annotated[
+        Path | None, typer.Option(metavar="FILE", help="Your questions with quoted evidence (docs/compare.md).")
+    ] = None,
+    budget: Annotated[int, typer.Option(metavar="TOKENS", help="Tokens to tune for.")] = 1500,
+    minutes: Annotated[float, typer.Option(metavar="N", help="Time to search in; over it by one trial at most.")] = 10,
+    known: Annotated[
+        str | None, typer.Option("--set", metavar="NAME", help="A known set, such as squad_xquad_en, instead of PATH.")
+    ] = None,
+    data: Annotated[Path | None, typer.Option(metavar="DIR", help="Folder that holds the known sets.")] = None,
+    limit: Annotated[int | None, typer.Option(metavar="N", help="Most questions; 100 where they are made.")] = None,
+    seed: Annotated[int, typer.Option(metavar="N", help="Chooses the questions, and which of them are held out.")] = 0,
+    llm: Annotated[
+        str | None, typer.Option(metavar="URL#model", help="Writes the questions, and serves recipes that ask a model.")
+    ] = None,
+    exclude: Annotated[
+        list[str] | None, typer.Option(metavar="PATTERN", help="Leave out what this .gitignore pattern matches.")
+    ] = None,
+    work: Annotated[
+        Path, typer.Option(metavar="DIR", help="Where indexes and results are kept, to go on with.")
+    ] = Path(".chunkwise-tune"),
+    out: Annotated[Path, typer.Option(metavar="FILE", help="Write the choice there.")] = Path("chunkwise.toml"),
+    plot: Annotated[Path | None, typer.Option(metavar="FILE", help="Draw the fronts: .svg, .png.")] = None,
+    as_json: Json = False,
+) -> None:
+    """Find the pipeline for your own documents: the front of recall against tokens and against time.
+
+    Half of the questions search, the other half decides. Without questions of yours they are made from the documents.
+    The choice is written to chunkwise.toml, which index, pack and ask follow. Stopped anywhere, the same command goes
+    on.
+    """
+    from chunkwise import compare as job
+    from chunkwise.chosen import Chosen, refuse, write
+    from chunkwise.cli import compared, show, tuned
+    from chunkwise.cli.bar import TuneBar
+    from chunkwise.errors import ChunkwiseError, UserError
+    from chunkwise.tune import tune as found
+
+    if known is not None and (paths or questions):
+        raise UserError("tune on PATH or --set, not on both")
+    refuse(out)
+    for file in filter(None, (out, plot)):  # known before the minutes are spent, not after them
+        if file.is_dir() or not file.parent.is_dir():
+            raise UserError(f"{file} cannot be written; name a file in a folder that is there")
+    drawn = plot is not None and compared.may_draw(plot)
+    try:
+        with TuneBar() as bar:
+            material = (
+                job.of_set(known, data, limit=limit, seed=seed)
+                if known is not None
+                else job.of_folders(
+                    paths or _indexed(), questions, limit=limit, seed=seed, ask=_asked(llm), exclude=exclude or ()
+                )
+            )
+            made = found(material.dataset, budget, minutes, work, llm=llm, seed=seed, progress=bar.update)
+    except KeyboardInterrupt:
+        show.note("stopped; what was measured is kept: run the same command to go on")
+        raise typer.Exit(130) from None
+    if plot is not None and drawn:
+        tuned.write_plot(made, material.dataset.name, plot)
+    if made.choice is not None:
+        write(out, Chosen(made.choice.pipeline, budget), made.choice.why)
+    if as_json:
+        show.out_json(tuned.json_report(made, material.notes))
+    else:
+        tuned.tuned(made, material)
+        if made.choice is not None:
+            show.aside(f"written to {out}: index, pack and ask follow it")
+    if made.choice is None:
+        raise ChunkwiseError("no pipeline could be measured; run `chunkwise compare` to see why")
 
 
 @app.command(epilog="Example: chunkwise recipes select")
@@ -404,12 +509,30 @@ def _asked(llm: str | None) -> Ask | None:
     return ask
 
 
-def _packed(opened: Index, question: str, budget: int, retriever: str, selector: str, compressor: str | None) -> Pack:
-    """The pack, noted for `explain`."""
+def _packed(
+    opened: Index,
+    question: str,
+    budget: int | None,
+    retriever: str | None,
+    selector: str | None,
+    compressor: str | None,
+) -> Pack:
+    """The pack, noted for `explain`; what is not said is as the nearest chunkwise.toml says, or as by default."""
+    from chunkwise.chosen import nearest
     from chunkwise.cli.last import keep
 
-    packed = opened.pack(question, budget, retriever=retriever, selector=selector, compressor=compressor)
-    keep(opened, packed, retriever, selector if compressor is None else f"{selector} · {compressor}")
+    chosen = nearest()
+    retriever, selector = retriever or chosen.pipeline.retrieve, selector or chosen.pipeline.select
+    compressor = compressor or chosen.pipeline.compress
+    limit = chosen.budget if budget is None else budget
+    packed = opened.pack(
+        question,
+        limit,
+        retriever=retriever,
+        selector=selector,
+        compressor=None if compressor == "none" else compressor,
+    )
+    keep(opened, packed, retriever, selector if compressor == "none" else f"{selector} · {compressor}")
     return packed
 
 

@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 FAILED = "failed, see below"
 OPTIONS = {
     "segment": "--recipes", "retrieve": "--retrievers", "select": "--selectors", "embed": "--embedder",
-    "budgets": "--budgets",
+    "compress": "--compressors", "budgets": "--budgets",
 }  # fmt: skip
 CUTS = "fixed:size=200,recursive:size=200,recursive:size=400"
 
@@ -91,18 +91,31 @@ def compared(comparison: Comparison, material: Material) -> None:
                 show.out(f"  {name:<{wide}}" + "".join(f"{100 * found[name, budget]:8.1f}" for budget in budgets))
     for sentence in summary(comparison):
         show.console().print(f"\n{sentence}", markup=False)
-    for cell in comparison.cells:
-        if cell.budget == budgets[0] and cell.error:
-            show.note(f"failed: {cell.pipeline.name}: {cell.error}")
-        elif cell.budget == budgets[0]:
-            for warning in cell.warnings:
-                show.note(f"warning: {cell.pipeline.segment}: {warning}")
+    for line in _troubles(comparison):
+        show.note(line)
     if material.notes:
         show.out("")
     for note in material.notes:
         show.aside(f"note: {note}")
     for file in material.failed:
         show.note(f"failed: {file.reason}")
+
+
+def _troubles(comparison: Comparison) -> Iterator[str]:
+    """What failed, by pipeline; what fell back, by cut; a model that gave no answer once, for whatever needed it."""
+    cells = [cell for cell in comparison.cells if cell.budget == comparison.grid.budgets[0]]
+    for cell in cells:
+        if cell.error:
+            yield f"failed: {cell.pipeline.name}: {cell.error}"
+    answered = [cell for cell in cells if not cell.unanswered]
+    yield from dict.fromkeys(
+        f"warning: {cell.pipeline.segment}: {warning}" for cell in answered for warning in cell.warnings
+    )
+    cut = {cell.pipeline.segment: "; ".join(cell.warnings) for cell in cells if cell.unanswered}
+    if cut:
+        first, *others = cut
+        too = f"; {', '.join(others)} did without it too" if others else ""
+        yield f"warning: {cut[first]}{too}"
 
 
 def _tables(comparison: Comparison, names: Sequence[str], width: int) -> Iterator[Table]:
@@ -168,6 +181,15 @@ def _columns(comparison: Comparison) -> list[Column]:
 
         return column(f"recall %\n@{budget:,}", show, budget)
 
+    def percent(value: float | None) -> str:
+        return "" if value is None else f"{100 * value:.1f}"
+
+    def cited(row: Row) -> str:
+        return f"{percent(row['citation_precision'])} / {percent(row['citation_recall'])}"
+
+    def sizes(row: Row) -> str:
+        return "".join(f"{row[f'chunk_tokens_{at}']:5.0f}" for at in ("p5", "median", "p95"))
+
     def chunks(row: Row) -> Text:
         return Text(f"{row['chunks']:,}").append(f" x{row['chunk_tokens']:.0f}".ljust(5), "dim")
 
@@ -182,6 +204,18 @@ def _columns(comparison: Comparison) -> list[Column]:
         made += [column("cut\nF1", share("boundary_f1")), column("\nPk", share("boundary_pk"))]
     if known("kept_whole"):
         made.append(column("kept\nwhole", share("kept_whole")))
+    if known("precision_omega"):
+        made.append(column("omega\n", lambda row: percent(row["precision_omega"])))
+    if known("clarity"):
+        made.append(column("clarity\n", share("clarity")))
+    if known("stickiness"):
+        made.append(column("sticki-\nness", share("stickiness")))
+    if known("answer_f1"):
+        made.append(column(f"answer F1\n@{middle:,}", lambda row: percent(row["answer_f1"])))
+    if known("citation_recall"):
+        made.append(column(f"cited P/R\n@{middle:,}", cited))
+    if known("chunk_tokens_p5"):
+        made.append(column("tokens of chunks\n5 % 50 % 95 %", sizes))
     return [
         *made,
         column(f"tokens\n@{middle:,}", lambda row: f"{row['tokens']:,.0f}"),

@@ -4,12 +4,10 @@ from __future__ import annotations
 
 import os
 import sys
-import warnings
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
-from typing import Any, NoReturn
+from collections.abc import Sequence
+from typing import NoReturn
 
-from chunkwise.errors import ChunkwiseError, FallbackWarning, SkippedWarning
+from chunkwise.errors import ChunkwiseError, FallbackWarning, SkippedWarning, heard
 
 
 def main() -> NoReturn:
@@ -38,7 +36,8 @@ def run(arguments: Sequence[str]) -> int:
     from chunkwise.cli.commands import app
 
     try:
-        with _warnings_told():
+        # A line each on stderr: Python would show the code that warns, and only once.
+        with heard((FallbackWarning, SkippedWarning), _warned):
             code = get_command(app).main(
                 [*(one for one in own if one != "--debug"), *arguments[len(own) :]], "chunkwise", standalone_mode=False
             )
@@ -53,23 +52,10 @@ def run(arguments: Sequence[str]) -> int:
         return _explained(error)
 
 
-@contextmanager
-def _warnings_told() -> Iterator[None]:
-    """Say what fell back or was left out, a line each on stderr; Python shows the code that warns, and only once."""
-    with warnings.catch_warnings():
-        show = warnings.showwarning
+def _warned(warning: Warning) -> None:
+    from chunkwise.cli.show import note
 
-        def tell(message: Warning | str, category: type[Warning], *where: Any, **more: Any) -> None:
-            if not issubclass(category, FallbackWarning | SkippedWarning):
-                return show(message, category, *where, **more)
-            from chunkwise.cli.show import note
-
-            return note(f"warning: {message}")
-
-        for own in (FallbackWarning, SkippedWarning):
-            warnings.simplefilter("always", own)
-        warnings.showwarning = tell
-        yield
+    note(f"warning: {warning}")
 
 
 def _explained(error: Exception) -> int:

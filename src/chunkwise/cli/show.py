@@ -116,7 +116,9 @@ def citations(answer: Answer) -> None:
 
 def indexed(report: Report, into: Path, roots: Sequence[str]) -> None:
     """What a run of `index` did."""
-    documents = [f"{report.added:,} new or changed", f"{report.unchanged:,} unchanged", f"{report.removed:,} removed"]
+    again = f" ({len(report.unanswered):,} to be cut again by the next run)" if report.unanswered else ""
+    added = f"{report.added:,} new or changed{again}"
+    documents = [added, f"{report.unchanged:,} unchanged", f"{report.removed:,} removed"]
     size = f"{report.characters / 1e6:,.1f} MB" if report.characters >= 5e4 else f"{report.characters:,} characters"
     out(
         f"{into}: documents: {', '.join(documents)}\n"

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import warnings
 from collections import Counter
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
@@ -11,7 +10,7 @@ from typing import TYPE_CHECKING, TypeVar
 
 import numpy as np
 
-from chunkwise.errors import ReadError, UserError
+from chunkwise.errors import ReadError, UserError, heard
 from chunkwise.evaluate import Dataset, load, own
 from chunkwise.evaluate.questions import CAUTION, from_model, from_text
 from chunkwise.units import Document
@@ -106,10 +105,9 @@ def _of(
 
 def _heard(call: Callable[[], Made]) -> tuple[Made, list[str]]:
     """What a call gives, and what it warned of."""
-    with warnings.catch_warnings(record=True) as heard:
-        warnings.simplefilter("always", UserWarning)
+    said: dict[str, None] = {}
+    with heard(UserWarning, lambda warning: said.setdefault(str(warning))):
         made = call()
-    said = dict.fromkeys(str(one.message) for one in heard if issubclass(one.category, UserWarning))
     told = list(said)[:MOST_NOTES]
     return made, [*told, f"and {len(said) - MOST_NOTES} more of that"] if len(said) > MOST_NOTES else told
 

@@ -8,6 +8,7 @@ from math import isclose
 from statistics import fmean, median
 from typing import TYPE_CHECKING, Any
 
+from chunkwise.compare.measures import MEASURES
 from chunkwise.evaluate import difference, holm, interval, labels
 from chunkwise.evaluate.confidence import FEWEST, LEVEL
 
@@ -17,9 +18,10 @@ if TYPE_CHECKING:
     from chunkwise.evaluate.plot import Line
 
 FIELDS = (
-    "segment", "retrieve", "select", "embed", "budget", "recall", "recall_low", "recall_high", "precision", "iou",
-    "tokens", "ndcg@10", "recall@10", "boundary_f1", "boundary_pk", "boundary_window_diff", "kept_whole", "chunks",
-    "chunk_tokens", "index_seconds", "question_ms", "asked_seconds", "memory_mb", "warnings", "error",
+    "segment", "retrieve", "select", "embed", "compress", "budget", "recall", "recall_low", "recall_high", "precision",
+    "iou", "tokens", "ndcg@10", "recall@10", "boundary_f1", "boundary_pk", "boundary_window_diff", "kept_whole",
+    *(name for names in MEASURES.values() for name in names), "chunks", "chunk_tokens", "index_seconds",
+    "question_ms", "asked_seconds", "memory_mb", "warnings", "unanswered", "error",
 )  # fmt: skip
 
 
@@ -30,7 +32,7 @@ def rows(comparison: Comparison) -> list[dict[str, Any]]:
 
 def _row(cell: Cell) -> Iterator[Any]:
     one = cell.pipeline
-    yield from (one.segment, one.retrieve, one.select, one.embed, cell.budget)
+    yield from (one.segment, one.retrieve, one.select, one.embed, one.compress, cell.budget)
     if cell.recall:
         recall = interval(cell.recall)
         yield from (round(value, 4) for value in (recall.mean, recall.low, recall.high))
@@ -40,9 +42,10 @@ def _row(cell: Cell) -> Iterator[Any]:
     yield None if cell.error else cell.tokens
     yield from (cell.ranking.get("ndcg@10"), cell.ranking.get("recall@10"))
     yield from (cell.boundaries.get(name) for name in ("f1", "pk", "window_diff", "whole"))
+    yield from (cell.measures.get(name) for names in MEASURES.values() for name in names)
     cost = (cell.chunks, cell.chunk_tokens, cell.index_seconds, cell.question_ms, cell.asked_seconds, cell.memory_mb)
     yield from ((None,) * len(cost) if cell.error else cost)
-    yield from ("; ".join(cell.warnings), cell.error)
+    yield from ("; ".join(cell.warnings), cell.unanswered, cell.error)
 
 
 def json_report(comparison: Comparison, notes: Sequence[str] = ()) -> dict[str, Any]:

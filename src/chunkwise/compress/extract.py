@@ -1,9 +1,10 @@
-"""Extract: a passage with some of its own text left out, which knows where the rest of it stands."""
+"""Extract: a passage with some of its own text left out or said anew, which knows where the rest of it stands."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
+from typing import NamedTuple
 
 from chunkwise.tokens import Tokenizer
 from chunkwise.units import Part, Passage, Span
@@ -11,28 +12,49 @@ from chunkwise.units import Part, Passage, Span
 GAP = " … "
 """What stands for text that was left out between two stretches that were kept."""
 
+_AS_IT_IS: Mapping[Span, str] = {}
 
-def kept(passage: Passage, spans: Iterable[Span], tokenizer: Tokenizer, gap: str = GAP) -> Passage | None:
+
+def kept(
+    passage: Passage,
+    spans: Iterable[Span],
+    tokenizer: Tokenizer,
+    gap: str = GAP,
+    instead: Mapping[Span, str] = _AS_IT_IS,
+) -> Passage | None:
     """The passage with these stretches of its text alone; None when nothing is left.
 
     spans: character offsets into `passage.text`, in any order; those that touch are one stretch. Blanks at the ends of
-    a stretch go. The map to the source holds: a stretch keeps the parts that its text had before.
+    a stretch go. instead: what is said in place of some spans, each within one stretch, none across another; it is no
+    part of the source. The map to the source holds: what was kept as it was keeps the parts that it had before.
     """
-    pieces = [trimmed for span in _joined(spans) if (trimmed := _trimmed(passage.text, span))]
-    if not pieces:
-        return None
     texts, parts, at = list[str](), list[Part](), 0
-    for start, end in pieces:
+    replaced = sorted(instead)
+    for stretch in _joined(spans):
+        pieces = _trimmed(list(_pieces(passage.text, stretch, replaced, instead)))
+        if not pieces:
+            continue
         if texts:
             texts.append(gap)
             at += len(gap)
-        texts.append(passage.text[start:end])
-        parts += _parts(passage, start, end, at)
-        at += end - start
+        for text, start in pieces:
+            if start is not None:
+                parts += _parts(passage, start, start + len(text), at)
+            texts.append(text)
+            at += len(text)
     text = "".join(texts)
-    if text == passage.text:
+    if not text:
+        return None
+    if text == passage.text and not instead:
         return passage
     return replace(passage, text=text, tokens=tokenizer.count(text), parts=tuple(parts))
+
+
+class _Piece(NamedTuple):
+    """text and where it begins in the passage; None where it is said in place of what stands there."""
+
+    text: str
+    start: int | None
 
 
 def _joined(spans: Iterable[Span]) -> Sequence[Span]:
@@ -45,11 +67,28 @@ def _joined(spans: Iterable[Span]) -> Sequence[Span]:
     return joined
 
 
-def _trimmed(text: str, span: Span) -> Span | None:
-    said = text[span.start : span.end]
-    start = span.start + len(said) - len(said.lstrip())
-    end = span.start + len(said.rstrip())
-    return Span(start, end) if start < end else None
+def _pieces(text: str, stretch: Span, replaced: Sequence[Span], instead: Mapping[Span, str]) -> Iterator[_Piece]:
+    at = stretch.start
+    for span in replaced:
+        if at <= span.start and span.end <= stretch.end:
+            yield _Piece(text[at : span.start], at)
+            yield _Piece(instead[span], None)
+            at = span.end
+    yield _Piece(text[at : stretch.end], at)
+
+
+def _trimmed(pieces: list[_Piece]) -> list[_Piece]:
+    """The pieces without the blanks at both ends."""
+    while pieces and not pieces[0].text.strip():
+        del pieces[0]
+    while pieces and not pieces[-1].text.strip():
+        del pieces[-1]
+    if pieces:
+        text, start = pieces[0]
+        said = text.lstrip()
+        pieces[0] = _Piece(said, None if start is None else start + len(text) - len(said))
+        pieces[-1] = pieces[-1]._replace(text=pieces[-1].text.rstrip())
+    return pieces
 
 
 def _parts(passage: Passage, start: int, end: int, at: int) -> Iterable[Part]:

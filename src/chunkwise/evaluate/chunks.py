@@ -55,21 +55,22 @@ def kept_whole(chunks: Sequence[Span], wholes: Sequence[Span]) -> float:
     return float(np.mean(reach[np.searchsorted(bounds[:, 0], parts[:, 0], "right")] >= parts[:, 1]))
 
 
-def mean_clarity(lm: CausalLM, chunks: Sequence[str], *, sample: int = 64, seed: int = 0) -> float:
-    """Mean boundary clarity of the cuts between neighbours of `chunks`; higher is better, 1 for fewer than two.
+def mean_clarity(lm: CausalLM, documents: Sequence[Sequence[str]], *, sample: int = 64, seed: int = 0) -> float:
+    """Mean boundary clarity of the cuts between neighbouring chunks; higher is better, 1 where there is no cut.
 
-    Of more than `sample` cuts that many are drawn at random, so that the cost is bounded: two readings of a chunk each.
-    See `boundary_clarity` (MoC).
+    documents: the chunks of each, in order. Of more than `sample` cuts that many are drawn at random, so that the cost
+    is bounded: two readings of a chunk each. See `boundary_clarity` (MoC).
     """
     from chunkwise.segment.clarity import boundary_clarity
 
-    cuts = _drawn(max(0, len(chunks) - 1), sample, seed)
-    return float(np.mean([boundary_clarity(lm, chunks[cut], chunks[cut + 1]) for cut in cuts])) if cuts else 1.0
+    pairs = _drawn([len(chunks) - 1 for chunks in documents], sample, seed)
+    found = [boundary_clarity(lm, *documents[number][cut : cut + 2]) for number, cut in pairs]
+    return float(np.mean(found)) if found else 1.0
 
 
 def mean_stickiness(
     lm: CausalLM,
-    chunks: Sequence[str],
+    documents: Sequence[Sequence[str]],
     *,
     sample: int = 8,
     window: int = 8,
@@ -79,18 +80,28 @@ def mean_stickiness(
 ) -> float:
     """Mean chunk stickiness of runs of `window` neighbouring chunks; lower is better, 0 for no chunks.
 
-    Of more than `sample` runs that many are drawn at random: the complete graph over a whole document asks the model
-    for every pair, the runs for at most sample * window ** 2. Chunkings measured alike can be compared with each other,
+    documents: the chunks of each, in order; a run is of one document, of all its chunks where they are fewer. Of more
+    than `sample` runs that many are drawn at random: the complete graph over a whole document asks the model for every
+    pair, the runs for at most sample * window ** 2. Chunkings measured alike can be compared with each other,
     but not with the figure of a complete graph. `reach` and `threshold` as in `chunk_stickiness` (MoC).
     """
     from chunkwise.segment.clarity import chunk_stickiness
 
-    runs = _drawn(max(1, len(chunks) - window + 1) if chunks else 0, sample, seed)
-    found = [chunk_stickiness(lm, chunks[start : start + window], reach=reach, threshold=threshold) for start in runs]
+    runs = _drawn([max(1, len(chunks) - window + 1) if len(chunks) else 0 for chunks in documents], sample, seed)
+    found = [
+        chunk_stickiness(lm, documents[number][start : start + window], reach=reach, threshold=threshold)
+        for number, start in runs
+    ]
     return float(np.mean(found)) if found else 0.0
 
 
-def _drawn(count: int, sample: int, seed: int) -> list[int]:
-    if count <= sample:
-        return list(range(count))
-    return sorted(np.random.default_rng(seed).choice(count, sample, replace=False).tolist())
+def _drawn(counts: Sequence[int], sample: int, seed: int) -> list[tuple[int, int]]:
+    """At most `sample` of all places, as (document, place within it), in order; counts: how many each document has."""
+    ends = np.cumsum(np.maximum(np.asarray(counts, dtype=np.int64), 0))
+    total = int(ends[-1]) if len(ends) else 0
+    drawn = np.arange(total)
+    if total > sample:
+        drawn = np.sort(np.random.default_rng(seed).choice(total, sample, replace=False))
+    numbers = np.searchsorted(ends, drawn, side="right")
+    starts = np.concatenate(([0], ends))[numbers]
+    return list(zip(numbers.tolist(), (drawn - starts).tolist(), strict=True))

@@ -2,34 +2,40 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, replace
 from itertools import product
 from typing import Literal
 
 
 @dataclass(frozen=True, slots=True)
 class Pipeline:
-    """One way from documents to context, as specs of the families segment, retrieve and select.
+    """One way from documents to context, as specs of the families segment, retrieve, select and compress.
 
-    embed: "minilm", "static", a model's folder or "URL#model", as `chunkwise.embed.embedder` takes them; "none" for an
-    index without vectors.
+    embed: "minilm", "static", a model's folder, "URL#model" or a recipe, as `chunkwise.embed.embedder` takes them;
+    "none" for an index without vectors. compress: "none" for passages as they are.
     """
 
     segment: str
     retrieve: str = "rrf"
     select: str = "coverage"
     embed: str = "minilm"
+    compress: str = "none"
+
+    @property
+    def parts(self) -> tuple[str, ...]:
+        """What it is made of, in the order in which it is shown; "" for a compressor that is not there."""
+        return self.segment, self.retrieve, self.select, self.embed, "" if self.compress == "none" else self.compress
 
     @property
     def name(self) -> str:
-        """`recursive:size=200 / rrf / coverage / minilm`."""
-        return " / ".join((self.segment, self.retrieve, self.select, self.embed))
+        """`recursive:size=200 / rrf / coverage / minilm`, and the compressor where there is one."""
+        return _joined(self.parts, range(len(self.parts)))
 
     @property
     def ours(self) -> bool:
         """Whether this is what chunkwise does when it is told nothing, by whatever embedder."""
-        return (self.segment, self.retrieve, self.select) == (OURS.segment, OURS.retrieve, OURS.select)
+        return replace(self, embed=OURS.embed) == OURS
 
 
 OURS = Pipeline("sentence", "multiscale", "coverage", "minilm")
@@ -48,6 +54,7 @@ class Grid:
     retrieve: tuple[str, ...] = ("rrf",)
     select: tuple[str, ...] = ("coverage",)
     embed: tuple[str, ...] = ("minilm",)
+    compress: tuple[str, ...] = ("none",)
     budgets: tuple[int, ...] = (250, 500, 1000)
     beside: tuple[Pipeline, ...] = ()
     apart: Literal["", "group", "evidence"] = ""
@@ -55,8 +62,8 @@ class Grid:
     @property
     def pipelines(self) -> tuple[Pipeline, ...]:
         """All of them, each once; those that share an index stand together."""
-        every = product(self.segment, self.embed, self.retrieve, self.select)
-        made = [Pipeline(segment, retrieve, select, embed) for segment, embed, retrieve, select in every]
+        every = product(self.segment, self.embed, self.retrieve, self.select, self.compress)
+        made = [Pipeline(segment, retrieve, select, embed, how) for segment, embed, retrieve, select, how in every]
         return tuple(dict.fromkeys((*made, *self.beside)))
 
 
@@ -65,17 +72,17 @@ def labels(pipelines: Sequence[Pipeline]) -> tuple[tuple[str, ...], str]:
 
     Our default, among others, is named so; what the others share need not be true of it.
     """
-    parts = [(one.segment, one.retrieve, one.select, one.embed) for one in pipelines]
+    parts = [one.parts for one in pipelines]
     plain = [part for part, one in zip(parts, pipelines, strict=True) if not one.ours] or parts
-    varies = [len({part[at] for part in plain}) > 1 for at in range(4)]
-    if not any(varies):
-        varies[0] = True
-    shared = " / ".join(word for word, differs in zip(plain[0], varies, strict=True) if not differs)
+    varies = [at for at in range(len(plain[0])) if len({part[at] for part in plain}) > 1] or [0]
+    shared = _joined(plain[0], [at for at in range(len(plain[0])) if at not in varies])
     ours = [one for one in pipelines if one.ours] if len(plain) < len(parts) else []
     names = tuple(
-        "chunkwise's default" + (f" / {one.embed}" if len(ours) > 1 else "")
-        if one in ours
-        else " / ".join(word for word, differs in zip(part, varies, strict=True) if differs)
+        "chunkwise's default" + (f" / {one.embed}" if len(ours) > 1 else "") if one in ours else _joined(part, varies)
         for part, one in zip(parts, pipelines, strict=True)
     )
     return names, shared
+
+
+def _joined(parts: Sequence[str], shown: Iterable[int]) -> str:
+    return " / ".join(filter(None, (parts[at] for at in shown))) or "uncompressed"

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -36,6 +37,17 @@ def draw(lines: Sequence[Line], title: str, subtitle: str, path: Path) -> None:
 
     Budgets on a log axis; with a single budget a dot and a bar for each pipeline. Needs matplotlib.
     """
+    budgets = sorted({point[0] for line in lines for point in line.points})
+    with picture(path, title, subtitle, max(4.2, 0.46 * len(lines) + 1.9)) as (axes,):
+        if len(budgets) > 1:
+            _curves(axes, lines, budgets)
+        else:
+            _dots(axes, lines)
+
+
+@contextmanager
+def picture(path: Path, title: str, subtitle: str, height: float, panels: int = 1) -> Iterator[Sequence[Any]]:
+    """The axes of a picture, its title and what stands below it; written to `path` when the block is left."""
     import matplotlib as mpl
 
     mpl.use("Agg")
@@ -46,16 +58,11 @@ def draw(lines: Sequence[Line], title: str, subtitle: str, path: Path) -> None:
         "axes.spines.top": False, "axes.spines.right": False, "axes.edgecolor": "#888888",
         "xtick.color": "#444444", "ytick.color": "#444444",
     }  # fmt: skip
-    budgets = sorted({point[0] for line in lines for point in line.points})
     with plt.rc_context(plain):
-        height = max(4.2, 0.46 * len(lines) + 1.9)
-        figure, axes = plt.subplots(figsize=(9.2, height))
-        if len(budgets) > 1:
-            _curves(axes, lines, budgets)
-        else:
-            _dots(axes, lines)
+        figure, axes = plt.subplots(1, panels, figsize=(9.2, height), squeeze=False, sharey=True)
+        yield axes[0]
         figure.subplots_adjust(top=1 - 0.82 / height, bottom=0.62 / height)
-        left = axes.get_position().x0
+        left = axes[0][0].get_position().x0
         figure.text(
             left,
             1 - 0.32 / height,

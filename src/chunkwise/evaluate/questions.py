@@ -17,6 +17,7 @@ import numpy as np
 
 from chunkwise.errors import EndpointError, FallbackWarning
 from chunkwise.evaluate.dataset import Evidence, Question
+from chunkwise.evaluate.sets.code import first_line
 from chunkwise.evaluate.sets.quotes import places
 from chunkwise.models import Ask
 from chunkwise.segment import outline, sentence_bounds
@@ -255,9 +256,8 @@ def _definitions(document: Document) -> Iterator[tuple[str, Span]]:
     for node in ast.walk(tree):
         if not isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef):
             continue
-        first = min([node.lineno, *(decorator.lineno for decorator in node.decorator_list)])
         last = min(node.end_lineno or node.lineno, len(lines) - 1)
-        span = Span(lines[first - 1], lines[last])
+        span = Span(lines[first_line(node) - 1], lines[last])
         definition = text[slice(*span)]
         span = Span(span.end - len(definition.lstrip()), span.start + len(definition.rstrip()))
         if (does := _does(ast.get_docstring(node) or "")) and len(definition) <= LONGEST_DEFINITION:

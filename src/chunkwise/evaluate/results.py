@@ -18,10 +18,11 @@ class Cell:
     recall, precision, iou: of every question with evidence, in order, 0 to 1; tokens: mean of what the reader was
     given; ranking: nDCG@10 and recall@10 of graded documents; boundaries: F1, Pk and WindowDiff of the cut, and the
     share of what should stay whole that does, where the set knows; chunks, chunk_tokens: how many there are, and their
-    mean size.
+    mean size; measures: what was asked for besides, by name.
     Cost: index_seconds to cut, embed and store; question_ms, the median of a question whose vectors are made;
-    asked_seconds for all questions and budgets, with the vectors made on the way; memory_mb, the peak of the process.
-    warnings: what fell back, with how often; error: why there is nothing else.
+    asked_seconds for all questions and budgets, with the vectors made on the way but no answers; memory_mb, the peak of
+    the process. warnings: what fell back, with how often; unanswered: whether a model that was needed could not be had,
+    so that this is not what the recipe does; error: why there is nothing else.
     """
 
     pipeline: Pipeline
@@ -32,6 +33,7 @@ class Cell:
     tokens: float = 0.0
     ranking: Mapping[str, float] = field(default_factory=dict)
     boundaries: Mapping[str, float] = field(default_factory=dict)
+    measures: Mapping[str, float] = field(default_factory=dict)
     chunks: int = 0
     chunk_tokens: float = 0.0
     index_seconds: float = 0.0
@@ -39,6 +41,7 @@ class Cell:
     asked_seconds: float = 0.0
     memory_mb: float = 0.0
     warnings: tuple[str, ...] = ()
+    unanswered: bool = False
     error: str = ""
 
 

@@ -48,7 +48,8 @@ class Endpoint:
     url: where the API lives. A URL without a path gets `/v1`; any other is taken as given, with or without
     `/chat/completions`. model: as the endpoint calls it. key: sent as bearer token, shown nowhere.
     connect_timeout: seconds to reach it; read_timeout: seconds it may stay silent. retries: how often a request is
-    sent again after 429, 5xx or a broken connection, until the first piece of the reply has been handed on;
+    sent again after 429, 5xx or a broken connection, until the first piece of the reply has been handed on; one that
+    failed for all that gets a single try from then on, until it answers again, so that it is waited for once.
     backoff: seconds before the first of them, doubled each time, with jitter; a Retry-After is honoured up to a minute.
 
     An optional field that the endpoint refuses by name (`stream_options`, `temperature`, `max_tokens`) is left out,
@@ -77,6 +78,7 @@ class Endpoint:
         self.read_timeout = read_timeout
         self.retries = retries
         self.backoff = backoff
+        self._down = False
 
     def __repr__(self) -> str:
         return f"Endpoint({_shown(self._url)!r}, {self.name!r})"
@@ -103,7 +105,7 @@ class Endpoint:
             try:
                 with closing(Stream(self._reply(request))) as reply:
                     for piece in reply:
-                        handed_on = True
+                        handed_on, self._down = True, False
                         yield piece
                     return reply.completion
             except _Refused as refusal:
@@ -113,7 +115,8 @@ class Endpoint:
                 pause = self._pause(failures) if trouble.pause is None else trouble.pause
                 if handed_on:
                     raise EndpointError(f"{trouble}; the reply is incomplete, ask again") from trouble
-                if failures > self.retries or pause > _LONGEST_PAUSE:
+                if self._down or failures > self.retries or pause > _LONGEST_PAUSE:
+                    self._down = True
                     tries = "" if failures == 1 else f" ({failures} tries)"
                     wait = f"; it asks to wait {pause:.0f} s" if pause > _LONGEST_PAUSE else ""
                     raise EndpointError(f"{trouble}{tries}{wait}; {trouble.advice}") from trouble

@@ -2,7 +2,23 @@
 
 from __future__ import annotations
 
-from chunkwise.prompt.citations import Citations, cited
+from chunkwise.prompt.citations import Citations, cited, uncited
 from chunkwise.prompt.layout import INSTRUCTIONS, Message, context, label, messages, prompt
+from chunkwise.prompt.order import Layout
+from chunkwise.prompt.reuse import Prices, Reuse, reuse
 
-__all__ = ["INSTRUCTIONS", "Citations", "Message", "cited", "context", "label", "messages", "prompt"]
+__all__ = [
+    "INSTRUCTIONS",
+    "Citations",
+    "Layout",
+    "Message",
+    "Prices",
+    "Reuse",
+    "cited",
+    "context",
+    "label",
+    "messages",
+    "prompt",
+    "reuse",
+    "uncited",
+]

@@ -37,6 +37,17 @@ def cited(answer: str, passages: Sequence[Passage]) -> Citations:
     return Citations(used, tuple(n for n in used if n in there), tuple(n for n in used if n not in there))
 
 
+def uncited(answer: str) -> str:
+    """The answer without its citations; code in backticks is left as it is."""
+    pieces, at = list[str](), 0
+    for code in (*_CODE.finditer(answer), None):
+        pieces.append(_MARK.sub("", answer[at : code.start() if code else None]))
+        if code:
+            pieces.append(code[0])
+            at = code.end()
+    return "".join(pieces)
+
+
 def _numbers(text: str, there: range) -> Iterator[int]:
     for mark in _MARK.finditer(text):
         for item in re.findall(_ITEM, mark[1]):

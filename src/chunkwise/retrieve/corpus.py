@@ -15,7 +15,7 @@ from chunkwise.embed import Distilled, InContext
 from chunkwise.errors import StaleError, StoreError
 from chunkwise.retrieve.dense import nearest, signs_apart
 from chunkwise.retrieve.lexical import Lexical, running_sum
-from chunkwise.retrieve.words import words
+from chunkwise.retrieve.words import Words, words
 from chunkwise.store import Snapshot, Store
 from chunkwise.units import Candidates, Document, Floats, Ints, Lazy, Span, place_id
 
@@ -50,6 +50,12 @@ class Corpus:
 
     def __len__(self) -> int:
         return len(self.snapshot)
+
+    @property
+    def words(self) -> Words:
+        """The analyser of the language that most documents are in."""
+        languages = self.snapshot.languages
+        return words(max(languages, key=languages.__getitem__, default="en"))
 
     def terms(self, query: str) -> npt.NDArray[np.uint64]:
         """The terms that the query's words stand for in the languages of the index; uint64 [t], ascending."""

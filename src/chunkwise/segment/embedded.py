@@ -7,7 +7,7 @@ from itertools import pairwise
 
 import numpy as np
 
-from chunkwise.errors import EndpointError, FallbackWarning
+from chunkwise.errors import EndpointError, UnansweredWarning
 from chunkwise.models import Embed
 from chunkwise.units import Document, Floats, Ints
 
@@ -17,7 +17,7 @@ _AT_ONCE = 4096  # units an embedder is given in one call, which sorts them by l
 def unit_vectors(embed: Embed, document: Document, bounds: Ints) -> Floats:
     """One vector for each unit of the text, embedded once; float32 [n, d] of unit length for bounds int64 [n + 1].
 
-    Where the embedder fails or answers nonsense it is what came before, [m, d] with m < n, and a FallbackWarning.
+    Where the embedder fails or answers nonsense it is what came before, [m, d] with m < n, and an UnansweredWarning.
     """
     text, edges = document.text, bounds.tolist()
     texts = [text[start:end] for start, end in pairwise(edges)]
@@ -33,8 +33,8 @@ def unit_vectors(embed: Embed, document: Document, bounds: Ints) -> Floats:
             if vectors.ndim != 2 or len(vectors) != len(part) or not np.isfinite(vectors).all():
                 wrong = f"no {len(part)} vectors of finite numbers but an array {vectors.shape}"
         if wrong:
-            where = f"{document.source}: cut by size alone from character {edges[first]}"
-            warnings.warn(FallbackWarning(f"{where}, since the embedder failed: {wrong}"), stacklevel=3)
+            instead = f"cut by size alone from character {edges[first]}"
+            warnings.warn(UnansweredWarning(document.source, f"the embedder failed: {wrong}", instead), stacklevel=3)
             break
         got.append(vectors)
     return np.concatenate(got) if got else np.zeros((0, 1), dtype=np.float32)

@@ -18,7 +18,8 @@ from chunkwise.units import Chunk, Document, Floats, Ints
 class FileState:
     """What a file looked like when it was read: enough to tell that it has not changed since.
 
-    content: the document's id; size: bytes; modified: nanoseconds; seen: nanoseconds, when it was read.
+    content: the document's id; size: bytes; modified: nanoseconds; seen: nanoseconds, when it was read, or 0 for a
+    document that is to be cut again, whether it has changed or not.
     """
 
     content: str

@@ -60,6 +60,11 @@ def code_spans_stdlib(folder: Path, library: Path | None = None) -> Dataset:
     return Dataset("code_spans_stdlib", tuple(documents), tuple(questions), boundaries, wholes)
 
 
+def first_line(definition: ast.ClassDef | ast.FunctionDef | ast.AsyncFunctionDef) -> int:
+    """The line, counted from 1, that a definition begins on: that of its first decorator, where it has one."""
+    return min([definition.lineno, *(decorator.lineno for decorator in definition.decorator_list)])
+
+
 class _Bare:
     """A module without the docstrings of the definitions at some spans."""
 
@@ -93,8 +98,7 @@ def _docstrings(text: str) -> list[tuple[tuple[int, int], Span]]:
             continue
         said = node.body[0]
         if ast.get_docstring(node, clean=False) is not None:
-            first = min([node.lineno, *(decorator.lineno for decorator in node.decorator_list)])
-            owner = (starts[first - 1], at(node.end_lineno or 0, node.end_col_offset or 0))
+            owner = (starts[first_line(node) - 1], at(node.end_lineno or 0, node.end_col_offset or 0))
             found.append(
                 (owner, Span(at(said.lineno, said.col_offset), at(said.end_lineno or 0, said.end_col_offset or 0)))
             )

@@ -16,7 +16,7 @@ from itertools import groupby, pairwise
 import numpy as np
 
 from chunkwise.asking import Asking
-from chunkwise.errors import ChunkwiseError, FallbackWarning
+from chunkwise.errors import ChunkwiseError, UnansweredWarning
 from chunkwise.models import Ask, CausalLM
 from chunkwise.segment.asked import prompts
 from chunkwise.segment.asked.paragraphs import windows
@@ -141,7 +141,8 @@ def _best(
                 taken = plans[scores.index(max(scores))]
             except ChunkwiseError as error:
                 scored = False
-                warnings.warn(FallbackWarning(f"{what}: {error}; first plans are taken, unscored"), stacklevel=3)
+                fallen = UnansweredWarning(what, str(error), "first plans are taken, unscored")
+                warnings.warn(fallen, stacklevel=3)
         best.append(taken)
     return best
 
