@@ -81,7 +81,7 @@ def shown(selection: Selection) -> list[tuple[object, ...]]:
 
 
 @every_selector
-@settings(deadline=None)
+@settings(deadline=None, max_examples=60)
 @given(offered=candidates(), tokens=st.one_of(st.integers(0, 300), st.just(1)))
 def test_the_contract(name: str, offered: Candidates, tokens: int) -> None:
     selection = build(name, "select", SUPPLIES)(offered, Budget(tokens))
