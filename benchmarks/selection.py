@@ -25,7 +25,7 @@ import numpy as np
 
 from chunkwise import Index
 from chunkwise.budget import Budget
-from chunkwise.evaluate.plot import Line, draw
+from chunkwise.evaluate.plot import COLOURS, MARKERS
 from chunkwise.pack import CANDIDATES, pack
 from chunkwise.recipe import build, recipes
 from chunkwise.retrieve import Corpus
@@ -54,7 +54,7 @@ PARTS = {
         "context-bubble:anchors=0,prior=0,cover=0,repeat=0,cap=1": "relevance alone",
     },
 }
-TIMED, ROUNDS, BUDGET = 200, 15, 1500
+TIMED, ROUNDS, BUDGET = 200, 4, 1500  # candidates, questions of each set, tokens
 
 Rows = dict[str, dict[int, Scores]]  # selector, budget
 
@@ -120,12 +120,13 @@ def _index(data: DataSet, keep: Path, vectors: Any) -> Index:
 def _packs(
     index: Index, data: DataSet, selectors: dict[str, Selector], budgets: list[int], offered: list[Candidates]
 ) -> dict[str, dict[int, list[Packed]]]:
-    """What every selector packs for every question, the labels not counted; the candidates are added to `offered`."""
+    """What every selector packs for every question, the labels not counted; some candidates are added to `offered`."""
     corpus, retrieve, tokenizer = index.corpus(), build("multiscale", "retrieve"), index._tokenizer
     packs: dict[str, dict[int, list[Packed]]] = {spec: {budget: [] for budget in budgets} for spec in selectors}
-    for question in data.questions:
+    for number, question in enumerate(data.questions):
         candidates: Candidates = retrieve(corpus, question, CANDIDATES)
-        offered.append(candidates)
+        if number < ROUNDS:
+            offered.append(_leading(candidates))
 
         def again(corpus: Corpus, query: str, k: int, candidates: Candidates = candidates) -> Candidates:
             return candidates
@@ -144,9 +145,8 @@ def _times(offered: list[Candidates], selectors: dict[str, Selector]) -> dict[st
 
     Rounds go through all selectors in turn, so that what else the machine does falls on all alike.
     """
-    chosen = [_leading(candidates) for candidates in offered[:: max(1, len(offered) // ROUNDS)]]
     spent: dict[str, list[tuple[float, float]]] = {spec: [] for spec in selectors}
-    for candidates in chosen:
+    for candidates in offered:
         for spec, select in selectors.items():
             clock, core = time.perf_counter(), time.thread_time()
             select(candidates, Budget(BUDGET))
@@ -254,17 +254,45 @@ def _recall(seen: dict[str, Any], view: str, spec: str, budget: str) -> float:
 
 
 def _plot(seen: dict[str, Any], sets: list[str], path: Path) -> None:
-    """A line for each selector: mean recall over the sets at each budget."""
-    lines = []
-    for spec in seen["registered"]:
-        points = []
-        for budget in next(iter(seen["views"].values()))["rows"][spec]:
-            mean = float(np.mean([_recall(seen, name, spec, budget) for name in sets]))
-            points.append((int(budget), mean, mean, mean))
-        spent = [seen["views"][name]["rows"][spec][str(points[-1][0])]["tokens"] for name in sets]
-        lines.append(Line(spec, f"{np.mean(spent):.0f} of {points[-1][0]} tokens spent", tuple(points)))
-    lines.sort(key=lambda line: -line.points[-1][1])
-    draw(lines, "Evidence kept by each selector", f"recall, mean of {', '.join(sets)}", path)
+    """A line for each selector, a point for each budget: mean recall over the sets against mean tokens spent."""
+    import matplotlib as mpl
+
+    mpl.use("Agg")
+    from matplotlib import pyplot as plt
+
+    plain: dict[Any, Any] = {
+        "font.size": 10,
+        "svg.hashsalt": "chunkwise",
+        "axes.spines.top": False,
+        "axes.spines.right": False,
+    }
+    with plt.rc_context(plain):
+        figure, axes = plt.subplots(figsize=(9.2, 5.4), layout="constrained")
+        for number, spec in enumerate(seen["registered"]):
+            rows = [seen["views"][name]["rows"][spec] for name in sets]
+            points = [
+                [np.mean([row[budget][measure] for row in rows]) for budget in rows[0]]
+                for measure in ("tokens", "recall")
+            ]
+            axes.plot(
+                *points,
+                "-" if number < len(COLOURS) else "--",
+                color=COLOURS[number % len(COLOURS)],
+                marker=MARKERS[number % len(MARKERS)],
+                markersize=5,
+                linewidth=3 if spec == DEFAULT else 1.3,
+                label=spec,
+            )
+        budgets = [int(budget) for budget in rows[0]]
+        axes.set_xscale("log", base=2)
+        axes.set_xticks(budgets, [str(budget) for budget in budgets])
+        axes.minorticks_off()
+        axes.grid(axis="y", color="#dddddd", linewidth=0.6)
+        axes.set_xlabel("tokens spent (mean, log scale)")
+        axes.set_ylabel(f"recall of the evidence, %: mean of {', '.join(sets)}")
+        figure.legend(loc="outside right center", frameon=False)
+        figure.savefig(path, dpi=160, metadata={"Date": None} if path.suffix == ".svg" else None)
+        plt.close(figure)
 
 
 def _options() -> argparse.Namespace:
