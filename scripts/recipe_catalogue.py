@@ -29,6 +29,7 @@ to, and the test that holds it.
 FAMILIES = {
     "segment": "Documents to chunks: `chunkwise index --segmenter SPEC`, `Index.open(..., segmenter=SPEC)`.",
     "layout": "Passages to the order in which a prompt shows them: `Index.pack(..., layout=SPEC, earlier=PACKS)`.",
+    "prompt": 'A question and passages to a prompt, from Python: `chunkwise.recipe.build(SPEC, "prompt")`.',
     "retrieve": "A question to candidates: `--retriever SPEC`, `Index.pack(..., retriever=SPEC)`.",
     "compress": "Passages to passages that cost less: `--compressor SPEC`, `Index.pack(..., compressor=SPEC)`.",
     "embed": "Text to vectors: `chunkwise index --vectors eager --embedder SPEC`, `Index.open(..., embedder=SPEC)`.",

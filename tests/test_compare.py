@@ -10,21 +10,26 @@ import time
 from collections.abc import Callable, Iterator
 from dataclasses import replace
 from pathlib import Path
+from statistics import fmean
 from typing import Any, NamedTuple
 
 import pytest
 
 from chunkwise import recipe
+from chunkwise.asking import Asking
 from chunkwise.cli.run import run
-from chunkwise.compare import Step, compare, json_report, lines, of_folders, rows, summary
+from chunkwise.compare import MEASURES, Step, compare, json_report, lines, of_folders, rows, summary
 from chunkwise.errors import EndpointError, FallbackWarning, UnknownRecipe, UserError
-from chunkwise.evaluate import Cell, Dataset, Evidence, Question
+from chunkwise.evaluate import Cell, Dataset, Evidence, Question, mean_clarity, precision_omega, size_stats
 from chunkwise.evaluate.grid import OURS, Grid, Pipeline, labels
 from chunkwise.models import Ask
+from chunkwise.recipe import build
 from chunkwise.segment import Segmenter
+from chunkwise.tokens import tokenizer
 from chunkwise.units import Document, Span
-from llm_server import Server, status
+from llm_server import Server, answering, status
 from processes import start
+from supplies import Letters
 
 PLACES = ("harbour", "orchard", "foundry", "chapel", "granary", "smithy", "dairy", "brewery")
 
@@ -131,6 +136,148 @@ def test_a_perfect_cut_has_perfect_boundaries(dataset: Dataset, tmp_path: Path) 
     halved = {document.source: (len(document.text) // 2,) for document in dataset.documents}
     cell = compare(replace(dataset, boundaries=halved), grid("halves"), tmp_path).cells[0]
     assert cell.boundaries == {"f1": 1.0, "pk": 0.0, "window_diff": 0.0}
+
+
+# Measured when it is asked for
+
+
+def test_measures_are_those_of_the_functions_and_there_when_asked_for(dataset: Dataset, tmp_path: Path) -> None:
+    cuts, letters = grid("sentence", "fixed:size=20", budgets=(60,)), {"lm": Letters}
+    plain = compare(dataset, cuts, tmp_path, supplies=letters)
+    kept = (tmp_path / "results.jsonl").read_text()
+    assert all(row[name] is None for row in rows(plain) for names in MEASURES.values() for name in names)
+    asked = compare(dataset, cuts, tmp_path, supplies=letters, measures=MEASURES)
+    assert [cell.recall for cell in asked.cells] == [cell.recall for cell in plain.cells]
+    for cell in asked.cells:
+        found = build(cell.pipeline.segment, "segment")
+        spans = {one.source: found(one, tokenizer().offsets(one.text)) for one in dataset.documents}
+        chunks = [Evidence(source, span) for source, own in spans.items() for span in own]
+        omega = fmean(precision_omega(chunks, question) for question in dataset.questions)
+        assert cell.measures["precision_omega"] == pytest.approx(omega, abs=1e-4)
+        sizes = [tokenizer().offsets(one.text).count(*span) for one in dataset.documents for span in spans[one.source]]
+        assert cell.measures["chunk_tokens_p95"] == pytest.approx(size_stats(sizes).p95, abs=1e-4)
+        assert cell.measures["chunk_tokens_most"] == max(sizes)
+        texts = [[one.text[slice(*span)] for span in spans[one.source]] for one in dataset.documents]
+        assert cell.measures["clarity"] == pytest.approx(mean_clarity(Letters(), texts, sample=32), abs=1e-4)
+        assert cell.measures["stickiness"] >= 0
+        assert 0 <= cell.measures["answer_f1"] <= 1
+    small, large = asked.cells
+    assert small.measures["precision_omega"] > large.measures["precision_omega"]  # a sentence holds just the evidence
+    assert (tmp_path / "results.jsonl").read_text().startswith(kept)
+    assert compare(dataset, cuts, tmp_path, supplies=letters, measures=MEASURES).cells == asked.cells
+    assert compare(dataset, cuts, tmp_path, supplies=letters).cells == plain.cells
+    with pytest.raises(UserError, match="no measure 'omge'; there are omega, sizes"):
+        compare(dataset, cuts, tmp_path, measures=["omge"])
+
+
+TOWER = "The tower of Ellerby is ninety metres tall."
+FACTS = Dataset(
+    "facts",
+    (
+        Document.of(f"{TOWER} It was built by masons.\n", "/tower"),
+        Document.of("The mill has four sails. It grinds barley in the autumn.\n", "/mill"),
+    ),
+    (
+        Question("how tall is the tower of Ellerby", (Evidence("/tower", Span(0, len(TOWER))),), answers=(TOWER,)),
+        Question("how many sails has the mill", (Evidence("/mill", Span(0, 24)),), answers=("four",)),
+    ),
+)
+
+
+def test_answers_are_quoted_without_a_model(tmp_path: Path) -> None:
+    (cell,) = compare(FACTS, grid("sentence", budgets=(40,)), tmp_path, measures=["answers"]).cells
+    assert cell.measures["answer_exact"] == 0.5  # the sentence itself; of the other, "four" alone is accepted
+    assert 0.5 < cell.measures["answer_f1"] < 1
+    assert cell.measures["citation_recall"] == 1
+    (blind,) = compare(FACTS, grid("sentence", budgets=(3,)), tmp_path, measures=["answers"]).cells
+    assert set(blind.measures.values()) == {0.0}
+
+
+def test_answers_by_a_model_and_by_one_that_is_dead(tmp_path: Path) -> None:
+    def right(prompt: str) -> str:
+        return f"{TOWER} [1]" if "how tall" in prompt else "Four [1]."
+
+    asked, answers = grid("sentence", "fixed:size=12", budgets=(40,)), {"measures": ["answers"]}
+    for reply, exact in ((right, 1.0), (lambda prompt: "Nobody knows [7].", 0.0)):
+        with Server(answering(reply)) as server:
+            for cell in compare(FACTS, asked, tmp_path / f"{exact}", llm=server.spec, **answers).cells:
+                assert cell.measures["answer_exact"] == exact
+                assert (cell.measures["citation_recall"] > 0) == bool(exact)
+            assert len(server.requests) == 4
+    with Server(answering(right), status(401, "bad key")) as server:
+        dead = compare(FACTS, asked, tmp_path / "dead", llm=server.spec, **answers).cells
+        assert len(server.requests) == 3  # once more for each pipeline
+        assert all(cell.unanswered and not cell.measures and cell.recall for cell in dead)
+        assert all("the answers: " in cell.warnings[0] and "bad key" in cell.warnings[0] for cell in dead)
+    with Server(answering(right)) as server:
+        later = compare(FACTS, asked, tmp_path / "dead", llm=server.spec, **answers).cells
+    assert [cell.measures["answer_exact"] for cell in later] == [1.0, 1.0]
+
+
+# Axes
+
+
+def test_a_compressor_is_an_axis_and_scored_by_what_is_left(dataset: Dataset, tmp_path: Path) -> None:
+    asked = grid("fixed:size=60", compress=("none", "truncate"), budgets=(30, 90))
+    done = compare(dataset, asked, tmp_path)
+    assert [cell.pipeline.compress for cell in done.cells] == ["none", "none", "truncate", "truncate"]
+    assert not any(cell.error for cell in done.cells)
+    assert all(cell.tokens <= cell.budget for cell in done.cells)
+    whole, cut = done.cells[0], done.cells[2]
+    assert not any(whole.recall)  # no chunk of 60 tokens fits 30
+    assert 0 < fmean(cut.recall) < 1
+    assert [row["compress"] for row in rows(done)] == ["none", "none", "truncate", "truncate"]
+    assert labels(asked.pipelines)[0] == ("uncompressed", "truncate")
+    with pytest.raises(UnknownRecipe, match="no compress recipe"):
+        compare(dataset, grid("sentence", compress=("truncated",)), tmp_path)
+
+
+def test_results_of_before_there_were_compressors_are_found(dataset: Dataset, tmp_path: Path) -> None:
+    first = compare(dataset, grid("fixed:size=20"), tmp_path)
+    results = tmp_path / "results.jsonl"
+    old = results.read_text().replace(', "compress": "none"', "")
+    for later in ('"measures": {}, ', '"unanswered": false, '):
+        assert later in old
+        old = old.replace(later, "")
+    results.write_text(old)
+    assert compare(dataset, grid("fixed:size=20"), tmp_path).cells == first.cells
+    assert results.read_text() == old
+
+
+@pytest.mark.usefixtures("_scratch")
+def test_recipes_of_every_family_are_given_models(dataset: Dataset, tmp_path: Path) -> None:
+    given: dict[str, Any] = {}
+
+    def finding(*, ask: Ask, embed: Any, lm: Any) -> Any:
+        given.update(ask=ask, embed=embed, lm=lm)
+        return build("bm25", "retrieve")
+
+    def dead(prompt: str) -> str:
+        raise EndpointError("no answer")
+
+    def asking(*, ask: Ask) -> Any:
+        def select(candidates: Any, budget: Any) -> Any:
+            with Asking(ask, f"asking on {candidates.query}", "all are taken") as one:
+                one("which?")
+            return build("coverage", "select")(candidates, budget)
+
+        return select
+
+    for name, family, make in (("finding", "retrieve", finding), ("asking", "select", asking)):
+        make.__qualname__ = f"scratch_{name}"
+        recipe.recipe(name, family=family, seed="A Title", claim="for this test alone")(make)
+    asked = grid("fixed:size=20", retrieve=("finding",), embed=("static",), budgets=(60,))
+    with Server(answering(lambda prompt: "fine")) as server:
+        (cell,) = compare(dataset, asked, tmp_path, llm=server.spec).cells
+        assert not cell.error
+        assert given["ask"]("?") == "fine"
+    assert given["embed"].name.startswith("static-")
+    assert given["lm"].name
+    selected = replace(asked, retrieve=("bm25",), select=("asking",))
+    (cell,) = compare(dataset, selected, tmp_path, supplies={"ask": lambda: dead}).cells
+    assert cell.unanswered
+    (said,) = cell.warnings
+    assert said.startswith(f"asking on {dataset.questions[0].text} and {len(dataset.questions) - 1} more questions: no")
 
 
 # Going on
@@ -526,6 +673,8 @@ def test_without_matplotlib_it_says_how_to_install_it_and_goes_on(
         (("--budgets", "many"), "no number of tokens"),
         (("--limit", "0"), "leaves no question"),
         (("--plot", "recall.gif"), ".svg, .png"),
+        (("--measures", "omge"), "no measure 'omge'"),
+        (("--compressors", "fixed"), "no compress recipe"),
         (("--questions", "none.jsonl"), "no such file"),
         (("--set", "cranfield"), "PATH or --set"),
     ],
@@ -590,6 +739,23 @@ def test_a_narrow_terminal_hides_nothing(cli: Any, docs: Path, monkeypatch: pyte
 def test_a_budget_that_is_named_twice_is_measured_once(cli: Any, docs: Path) -> None:
     done = cli(docs, "--recipes", "sentence", *FAST, "--budgets", "40,40", "--json")
     assert [cell["budget"] for cell in json.loads(done.out)["cells"]] == [40]
+
+
+def test_measures_and_compressors_on_the_command_line(cli: Any, docs: Path, tmp_path: Path) -> None:
+    asked = (docs, "--recipes", "fixed:size=20", *FAST, "--compressors", "none,truncate")
+    done = cli(*asked, "--measures", "omega, sizes,answers", "--csv", "all.csv")
+    assert done.code == 0, done.err
+    for head in ("omega", "tokens of chunks", "5 % 50 % 95 %", "answer F1", "cited P/R"):
+        assert head in done.out
+    assert "clarity" not in done.out
+    with (tmp_path / "all.csv").open(newline="") as file:
+        written = list(csv.DictReader(file))
+    assert [row["compress"] for row in written] == ["none", "none", "truncate", "truncate"]
+    assert all(0 <= float(row["citation_precision"]) <= 1 for row in written)
+    assert all(row["clarity"] == "" for row in written)
+    report = json.loads(cli(*asked, "--measures", "omega,sizes,answers", "--json").out)
+    assert [f"{cell['answer_f1']}" for cell in report["cells"]] == [row["answer_f1"] for row in written]
+    assert "omega" not in cli(*asked).out
 
 
 def test_unknown_presets_are_unknown_recipes() -> None:

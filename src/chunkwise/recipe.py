@@ -65,7 +65,7 @@ class Recipe:
     @property
     def spec(self) -> str:
         """The recipe with its defaults written out: `recursive:size=512,overlap=0`."""
-        settings = [f"{name}={p.default}" for name, p in self.parameters.items() if p.default is not p.empty]
+        settings = [f"{name}={_wrapped(p.default)}" for name, p in self.parameters.items() if p.default is not p.empty]
         return f"{self.name}:{','.join(settings)}" if settings else self.name
 
 
@@ -210,6 +210,11 @@ def pieces(text: str, separator: str) -> list[str]:
         else:
             found[-1] += character
     return [_unwrapped(piece) for part in found if (piece := part.strip())]
+
+
+def _wrapped(value: Any) -> str:
+    """A value as a spec has it: in brackets where it has commas of its own."""
+    return f"[{value}]" if "," in str(value) else str(value)
 
 
 def _unwrapped(value: str) -> str:

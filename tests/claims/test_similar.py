@@ -137,9 +137,10 @@ def test_sage_segment() -> None:
     assert trained > 0.6
     assert trained > plain
     assert trained > order(np.random.default_rng(0).random(len(gold)))
-    ends = set(cut("sage-segment:together=0.4", text))
+    ends = set(cut("sage-segment", text))
     share = sum(start in ends for start in accumulate(map(len, paragraphs))) / max(1, len(ends))
     assert share > gold.mean()
+    assert 0.5 < len(ends) / gold.sum() < 2
 
 
 @pytest.mark.parametrize("text", [story(4)[0], PARAGRAPHS * 4])

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from chunkwise.prompt import cited
+from chunkwise.prompt import cited, uncited
 from chunkwise.units import Passage, Span
 
 THREE = [Passage((str(n),), "a.md", Span(0, 1), (1, 1), "a.md:1", "x", 1, 1.0) for n in range(3)]
@@ -53,3 +53,25 @@ def test_any_text(answer: str) -> None:
     assert set(found.valid) == set(found.used) & {1, 2, 3}
     assert set(found.valid) | set(found.invented) == set(found.used)
     assert len(set(found.used)) == len(found.used)
+
+
+@pytest.mark.parametrize(
+    ("answer", "bare"),
+    [
+        ("Yes [1].", "Yes ."),
+        ("[2] Ten days [1, 3-4]", " Ten days "),
+        ("`a[1]` of 【2】 three", "`a[1]` of  three"),
+        ("No [citation] (1) [x]", "No [citation] (1) [x]"),
+        ("", ""),
+    ],
+)
+def test_an_answer_without_its_citations(answer: str, bare: str) -> None:
+    assert uncited(answer) == bare
+
+
+@given(st.text(alphabet="ab [1,2]`\n"))
+def test_what_is_left_cites_nothing_more(answer: str) -> None:
+    bare = uncited(answer)
+    assert len(bare) <= len(answer)
+    if "[" not in bare:
+        assert not cited(bare, THREE).used

@@ -49,19 +49,20 @@ def context(passages: Sequence[Passage]) -> str:
 
 def prompt(question: str, passages: Sequence[Passage]) -> str:
     """One string to paste into any model: instructions, passages, question."""
-    return f"{INSTRUCTIONS}\n\n{_asked(question, passages)}"
+    return f"{INSTRUCTIONS}\n\n{asked(question, passages)}"
 
 
 def messages(question: str, passages: Sequence[Passage]) -> list[Message]:
     """The same for a chat endpoint: the instructions as system message, passages and question as the user's."""
     return [
         {"role": "system", "content": INSTRUCTIONS},
-        {"role": "user", "content": _asked(question, passages)},
+        {"role": "user", "content": asked(question, passages)},
     ]
 
 
-def _asked(question: str, passages: Sequence[Passage]) -> str:
-    return f"{context(passages) or '(no passages)'}\n\n{QUESTION}{question}"
+def asked(question: str, passages: Sequence[Passage], between: str = "") -> str:
+    """Passages and question, with what stands between them, such as examples."""
+    return "\n\n".join(filter(None, (context(passages) or "(no passages)", between, f"{QUESTION}{question}")))
 
 
 def _body(text: str) -> str:
