@@ -30,7 +30,7 @@ if TYPE_CHECKING:
     from chunkwise.read import Skipped
     from chunkwise.retrieve import Corpus, Retriever
     from chunkwise.segment import Segmenter
-    from chunkwise.select.recipes import Selector
+    from chunkwise.select import Selector
     from chunkwise.tokens import Tokenizer
 
 Vectors = Literal["lazy", "eager", "static", "none"]

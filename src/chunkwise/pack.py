@@ -19,7 +19,7 @@ from chunkwise.units import Candidates, Decision, Ints, Passage, Selection, Span
 if TYPE_CHECKING:
     from chunkwise.compress import Compressor
     from chunkwise.retrieve import Corpus, Retriever
-    from chunkwise.select.recipes import Selector
+    from chunkwise.select import Selector
     from chunkwise.tokens import Tokenizer
 
 CANDIDATES = 400

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from chunkwise.compress import Compressor
     from chunkwise.pack import Pack
     from chunkwise.retrieve import Corpus, Retriever
-    from chunkwise.select.recipes import Selector
+    from chunkwise.select import Selector
 
 TIMED = 20  # questions that are asked again, for the time of one
 
