@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -29,6 +30,32 @@ def test_the_python_example_runs(
     assert "A refund is paid within five days." in printed
     assert "docs/refunds.md:" in printed
     assert "best gain per token" in printed
+
+
+def test_the_example_of_a_flow_runs(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    page = (ROOT / "docs" / "flows.md").read_text(encoding="utf-8")
+    [example] = re.findall(r"^```python\n(.*?)^```$", page, re.DOTALL | re.MULTILINE)
+    (tmp_path / "docs").mkdir()
+    (tmp_path / "docs" / "refunds.md").write_text("# Refunds\n\nA refund is paid within five days.\n")
+    monkeypatch.chdir(tmp_path)
+    found: dict[str, Any] = {}
+    exec(compile(example, "flows.md", "exec"), found)
+    assert "within five days" in found["pack"].text
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
+def test_every_pipeline_that_is_shown_can_be_read(page: Path, tmp_path: Path) -> None:
+    """As `chunkwise.toml`, and as the retriever of a command."""
+    from chunkwise.chosen import read
+    from chunkwise.recipe import check
+
+    text = page.read_text(encoding="utf-8")
+    for number, block in enumerate(re.findall(r"^```toml\n(.*?)^```$", text, re.DOTALL | re.MULTILINE)):
+        file = tmp_path / f"{number}.toml"
+        file.write_text(block)
+        assert read(file)
+    for spec in re.findall(r"--retriever \"([^\"]+)\"", text):
+        check(spec, "retrieve")
 
 
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)

@@ -197,3 +197,22 @@ def test_domain_rag_metrics(tmp_path: Path) -> None:
     assert recall(wrong) < 0.5 * recall(small)
     assert fmean(wrong.precision) < 0.5 * fmean(small.precision)
     assert fmean(wronger.precision) < 0.1
+
+
+def test_modular_rag(tmp_path: Path) -> None:
+    """The conditional flow is one retriever for names of code and the other for prose, where the two differ."""
+    filler = [f"The {topic} and its {thing} are on the list." for topic in TOPICS for thing in THINGS]
+    code, prose = "def boil_off(kettle): ...", "Your cash is returned within days."
+    near = "Boil off is boiling that is boiled off."  # nearer to the name in meaning than the code that bears it
+    text = "\n\n".join([*filler[:9], code, *filler[9:18], prose, *filler[18:], near])
+    asked = {"boil_off()": code, "when do customers get their money again": prose}
+    places = {said: Span(text.index(said), text.index(said) + len(said)) for said in asked.values()}
+    questions = tuple(Question(one, (Evidence("/a", places[said]),)) for one, said in asked.items())
+    sweep = preset("modular-rag", embed=("static",), budgets=(14,))
+    found = compare(Dataset("shop", (Document.of(text, "/a"),), questions), sweep, tmp_path)
+    assert not any(cell.error for cell in found.cells)
+    kept = {cell.pipeline.retrieve: cell.recall for cell in found.cells}
+    conditional = kept["conditional:when=code,then=bm25,otherwise=dense"]
+    assert conditional == (kept["bm25"][0], kept["dense"][1])
+    assert kept["bm25"] != conditional != kept["dense"]  # the controls: either way for both kinds
+    assert sum(conditional) > max(sum(kept["bm25"]), sum(kept["dense"]))

@@ -85,3 +85,24 @@ def domain_rag_metrics() -> Grid:
     """Small against large chunks, the five nearest as the paper takes them; recall, precision and IoU."""
     cuts = tuple(f"recursive:size={size}" for size in (64, 128, 256, 512))
     return Grid(cuts, ("dense",), ("top-k:k=5",), budgets=(4000,))
+
+
+@recipe(
+    "modular-rag",
+    family="survey-eval",
+    seed="Modular RAG: Transforming RAG Systems into LEGO-like Reconfigurable Frameworks",
+    claim="the four patterns of flow are compositions of the same parts, and each can be measured beside the others",
+)
+def modular_rag() -> Grid:
+    """A linear, a conditional, a branching and a looping flow of the same two retrievers, and our default beside.
+
+    The paper is a framework without figures. Flows that judge generated answers and go back are left out: here they end
+    where the candidates are.
+    """
+    flows = (
+        "linear:steps=bm25>looping",
+        "conditional:when=code,then=bm25,otherwise=dense",
+        "branching:of=bm25+dense",
+        "looping:of=dense",
+    )
+    return Grid(("sentence",), ("bm25", "dense", *flows), budgets=(500, 1000), beside=(OURS,))
