@@ -127,8 +127,8 @@ def page(made: dict[str, Any], budget: int) -> str:
         "",
         "*Read before*: the share of all tokens that stand in a beginning which an earlier prompt of the conversation",
         "has too. *Saved*: the share of the price of all prompt tokens, where the endpoint keeps blocks of 128 tokens",
-        "from 1,024 on. *Best hidden*: how often the best passage stands neither among the first two nor the last two. A",
-        "prediction: endpoints drop what they keep when they please.",
+        "from 1,024 on. *Best hidden*: how often the best passage stands neither among the first two nor the last two.",
+        "A prediction: endpoints drop what they keep when they please.",
     ]
     for way, rows in made["rows"].items():
         lines += [

@@ -201,15 +201,16 @@ def test_domain_rag_metrics(tmp_path: Path) -> None:
 
 def test_modular_rag(tmp_path: Path) -> None:
     """The conditional flow is one retriever for names of code and the other for prose, where the two differ."""
-    filler = [f"The {topic} and its {thing} are on the list." for topic in TOPICS for thing in THINGS]
     code, prose = "def boil_off(kettle): ...", "Your cash is returned within days."
     near = "Boil off is boiling that is boiled off."  # nearer to the name in meaning than the code that bears it
-    text = "\n\n".join([*filler[:9], code, *filler[9:18], prose, *filler[18:], near])
+    filler = [f"The {topic} and its {thing} are on the list." for topic in TOPICS for thing in THINGS]
+    texts = {f"/{number:02}": said for number, said in enumerate([near, code, *filler, prose])}
     asked = {"boil_off()": code, "when do customers get their money again": prose}
-    places = {said: Span(text.index(said), text.index(said) + len(said)) for said in asked.values()}
-    questions = tuple(Question(one, (Evidence("/a", places[said]),)) for one, said in asked.items())
+    sources = {said: source for source, said in texts.items()}
+    questions = tuple(Question(one, (Evidence(sources[said], Span(0, len(said))),)) for one, said in asked.items())
+    documents = tuple(Document.of(said, source) for source, said in texts.items())
     sweep = preset("modular-rag", embed=("static",), budgets=(14,))
-    found = compare(Dataset("shop", (Document.of(text, "/a"),), questions), sweep, tmp_path)
+    found = compare(Dataset("shop", documents, questions), sweep, tmp_path)
     assert not any(cell.error for cell in found.cells)
     kept = {cell.pipeline.retrieve: cell.recall for cell in found.cells}
     conditional = kept["conditional:when=code,then=bm25,otherwise=dense"]
