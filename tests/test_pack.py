@@ -130,7 +130,7 @@ def test_wrong_requests(index: Index) -> None:
 
 def test_the_shape_that_is_promised(index: Index) -> None:
     found = index.pack(QUESTIONS[0], 300).json()
-    assert list(found) == ["query", "budget", "tokens", "passages", "decisions", "prompt"]
+    assert list(found) == ["query", "budget", "tokens", "passages", "decisions", "flags", "prompt"]
     for passage in found["passages"]:
         assert list(passage) == ["id", "source", "start", "end", "lines", "text", "tokens", "score"]
     for decision in found["decisions"]:

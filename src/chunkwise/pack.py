@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import pairwise
 from typing import TYPE_CHECKING, Any, NamedTuple
@@ -13,7 +13,7 @@ import numpy as np
 
 from chunkwise.budget import Budget
 from chunkwise.errors import UserError
-from chunkwise.prompt import Layout, context, prompt
+from chunkwise.prompt import Layout, context, injections, prompt
 from chunkwise.units import Candidates, Decision, Ints, Passage, Selection, Span
 
 if TYPE_CHECKING:
@@ -35,16 +35,38 @@ class Considered(NamedTuple):
     decision: Decision
 
 
+class Flag(NamedTuple):
+    """A stretch of a packed passage that reads as an instruction to the model; the prompt fences such a passage.
+
+    passage: its number, from 1; span: where the stretch stands in the document; text: what it says; reason: what it
+    was known by.
+    """
+
+    passage: int
+    span: Span
+    text: str
+    reason: str
+
+    def json(self) -> dict[str, Any]:
+        """The flag as the command line's --json shows it."""
+        return {
+            "passage": self.passage, "start": self.span.start, "end": self.span.end, "text": self.text,
+            "reason": self.reason,
+        }  # fmt: skip
+
+
 @dataclass(frozen=True, slots=True)
 class Trace:
     """How a pack came about.
 
-    timings: seconds by stage; before: tokens of the passages that were compressed, None where none were.
+    timings: seconds by stage; before: tokens of the passages that were compressed, None where none were; flags: what
+    in the passages reads as an instruction to the model.
     """
 
     considered: tuple[Considered, ...]
     timings: Mapping[str, float]
     before: int | None = None
+    flags: tuple[Flag, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -95,6 +117,7 @@ class Pack:
                 }
                 for one in self.trace.considered
             ],
+            "flags": [flag.json() for flag in self.trace.flags],
             "prompt": self.prompt,
         }  # fmt: skip
 
@@ -156,7 +179,8 @@ def pack(
     considered = _considered(corpus, candidates, selection)
     clock.lap("lay out")
     before = None if compress is None else sum(passage.tokens for passage in whole)
-    return Pack(query, budget, context(passages), tuple(passages), tokens, Trace(considered, clock.laps, before))
+    trace = Trace(considered, clock.laps, before, tuple(_flags(passages)))
+    return Pack(query, budget, context(passages), tuple(passages), tokens, trace)
 
 
 def _passages(
@@ -195,6 +219,13 @@ def _passage(corpus: Corpus, run: Ints, score: float, tokenizer: Tokenizer) -> P
         score=score,
         path=corpus.path(first),
     )
+
+
+def _flags(passages: Sequence[Passage]) -> Iterator[Flag]:
+    for number, passage in enumerate(passages, 1):
+        for (start, end), reason in injections(passage.text):
+            span = passage.origin(start, end) or passage.span  # what was written anew stands for all it was made of
+            yield Flag(number, span, passage.text[start:end], reason)
 
 
 def _considered(corpus: Corpus, candidates: Candidates, selection: Selection) -> tuple[Considered, ...]:

@@ -161,6 +161,7 @@ def pack(
     else:
         if packed.text:
             show.out(packed.text)
+        show.flagged(packed.trace.flags)
         show.aside(show.bill(packed, _seconds()))
 
 
@@ -197,6 +198,7 @@ def ask(
         return
     show.out("")
     show.citations(answer)
+    show.flagged(packed.trace.flags)
     show.aside(show.bill(packed, _seconds(), answer))
 
 

@@ -17,7 +17,7 @@ from chunkwise.units import Document, Span, content_id
 
 if TYPE_CHECKING:
     from chunkwise.index import Index
-    from chunkwise.pack import Pack
+    from chunkwise.pack import Flag, Pack
 
 FILE = "last.json"
 VERSION = 1
@@ -59,7 +59,7 @@ class LastPack:
     """What was asked, what was decided, and what of it the index still holds.
 
     rows: those taken in the order of taking, then the others, best first; passages: as `pack --json` shows them;
-    changed: whether the index has changed since; documents: those of the rows that it holds, by source; names: what
+    flags: what in the passages reads as an instruction to the model; changed: whether the index has changed since; documents: those of the rows that it holds, by source; names: what
     sources are called where a person reads them.
     """
 
@@ -71,6 +71,7 @@ class LastPack:
     selector: str
     changed: bool
     passages: tuple[Mapping[str, Any], ...]
+    flags: tuple[Flag, ...]
     rows: tuple[Row, ...]
     documents: Mapping[str, Document]
     names: Mapping[str, str]
@@ -81,6 +82,7 @@ class LastPack:
             "query": self.query, "budget": self.budget, "tokens": self.tokens, "made": self.made,
             "retriever": self.retriever, "selector": self.selector, "changed": self.changed,
             "passages": list(self.passages), "decisions": [row.json() for row in self.rows],
+            "flags": [flag.json() for flag in self.flags],
         }  # fmt: skip
 
 
@@ -107,7 +109,7 @@ def keep(index: Index, pack: Pack, retriever: str, selector: str) -> None:
 def load(index: Index) -> LastPack:
     """The last pack of this knowledge base. Raises UserError when there is none, or none that can be read."""
     noted = _read(index.path / FILE)
-    from chunkwise.pack import shown
+    from chunkwise.pack import Flag, shown
 
     pack, documents, roots = noted["pack"], _documents(index, noted["pack"]), index.roots
     names = {decision["source"]: shown(decision["source"], roots) for decision in pack["decisions"]}
@@ -120,9 +122,13 @@ def load(index: Index) -> LastPack:
         _row(decision, turn, total, documents.get(decision["source"]), names[decision["source"]])
         for (decision, turn), total in zip(decided, totals, strict=True)
     )
+    flags = tuple(
+        Flag(one["passage"], Span(one["start"], one["end"]), one["text"], one["reason"])
+        for one in pack.get("flags", ())  # packs of before there were flags
+    )
     return LastPack(
         pack["query"], pack["budget"], pack["tokens"], noted["made"], noted["retriever"], noted["selector"],
-        noted["generation"] != index.settings["generation"], tuple(pack["passages"]), rows, documents, names,
+        noted["generation"] != index.settings["generation"], tuple(pack["passages"]), flags, rows, documents, names,
     )  # fmt: skip
 
 

@@ -15,13 +15,14 @@ if TYPE_CHECKING:
     from chunkwise.ask import Answer
     from chunkwise.cli.last import LastPack, Row
     from chunkwise.index import Report
-    from chunkwise.pack import Pack
+    from chunkwise.pack import Flag, Pack
     from chunkwise.read import Skipped
     from chunkwise.recipe import Recipe
 
 Stream = Literal["stdout", "stderr"]
 FEW = 3  # reasons that are shown of files passed over
 BEST_DROPPED = 10
+QUOTED = 100  # characters of a stretch that is warned of
 WIDE = 160  # columns of a table that goes into a pipe
 
 # What a document or a model says must not steer the terminal.
@@ -114,6 +115,13 @@ def citations(answer: Answer) -> None:
         note(f"warning: {marks} is invented: the context has no such passage")
 
 
+def flagged(flags: Sequence[Flag]) -> None:
+    """A warning for each stretch of a passage that reads as an instruction to the model."""
+    for number, _, text, reason in flags:
+        said = text if len(text) <= QUOTED else f"{text[: QUOTED - 1].rstrip()}…"
+        note(f"warning: [{number}] {reason}, and is fenced: {' '.join(said.split())}")
+
+
 def indexed(report: Report, into: Path, roots: Sequence[str]) -> None:
     """What a run of `index` did."""
     again = f" ({len(report.unanswered):,} to be cut again by the next run)" if report.unanswered else ""
@@ -197,6 +205,7 @@ def explained(last: LastPack, everything: bool) -> None:
     _print(table)
     if len(shown) < len(dropped):
         _print(_cell(f"\nand {len(dropped) - len(shown):,} more were left out; --all shows them", "dim"))
+    flagged(last.flags)
     if last.changed:
         note("warning: the index has changed since; this is what was decided then")
 

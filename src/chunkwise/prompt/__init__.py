@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from chunkwise.prompt.citations import Citations, cited, uncited
+from chunkwise.prompt.injection import Injection, injections
 from chunkwise.prompt.layout import INSTRUCTIONS, Message, context, label, messages, prompt
 from chunkwise.prompt.order import Layout
 from chunkwise.prompt.reuse import Prices, Reuse, reuse
@@ -10,12 +11,14 @@ from chunkwise.prompt.reuse import Prices, Reuse, reuse
 __all__ = [
     "INSTRUCTIONS",
     "Citations",
+    "Injection",
     "Layout",
     "Message",
     "Prices",
     "Reuse",
     "cited",
     "context",
+    "injections",
     "label",
     "messages",
     "prompt",

@@ -2,8 +2,8 @@
 
 What changes least stands first, so that two prompts share as long a prefix as they can: the bytes up to the first
 passage that differs. A label is a line that begins with `[n]`. Passages are kept to the character, so one whose text
-has a line that could be taken for a label, or for the question, stands between two lines of backticks, more of them
-than any run in it; every other passage pays nothing for this.
+has a line that could be taken for a label, or for the question, or that speaks to the model (`injection.py`), stands
+between two lines of backticks, more of them than any run in it; every other passage pays nothing for this.
 """
 
 from __future__ import annotations
@@ -12,6 +12,7 @@ import re
 from collections.abc import Sequence
 from typing import Literal, TypedDict
 
+from chunkwise.prompt.injection import injections
 from chunkwise.units import Passage
 
 INSTRUCTIONS = (
@@ -69,7 +70,7 @@ def _body(text: str) -> str:
     kept = text.rstrip()
     last_line_end = re.match(r"[^\n\r]*", text[len(kept) :])
     kept += last_line_end[0] if last_line_end else ""
-    if not _LOOKALIKE.search(kept):
+    if not _LOOKALIKE.search(kept) and not injections(kept):
         return kept
     fence = "`" * max(3, 1 + max(map(len, re.findall("`+", kept)), default=0))
     return f"{fence}\n{kept}\n{fence}"
