@@ -59,7 +59,8 @@ class LastPack:
     """What was asked, what was decided, and what of it the index still holds.
 
     rows: those taken in the order of taking, then the others, best first; passages: as `pack --json` shows them;
-    flags: what in the passages reads as an instruction to the model; changed: whether the index has changed since; documents: those of the rows that it holds, by source; names: what
+    flags: what in the passages
+    reads as an instruction to the model; changed: whether the index has changed since; documents: those of the rows that it holds, by source; names: what
     sources are called where a person reads them.
     """
 

@@ -16,8 +16,8 @@ from typing import NamedTuple
 from chunkwise.units import Span
 
 _ORDER = (
-    "add|always|answer|append|apply|augment|avoid|begin|change|combine|compose|conclude|convert|do not|don't|draft|embed|"
-    "encode|end|enhance|ensure|express|finish|format|give|group|hide|highlight|include|incorporate|insert|integrate|"
+    "add|always|answer|append|apply|augment|avoid|begin|change|combine|compose|conclude|convert|do not|don't|draft|"
+    "embed|encode|end|enhance|ensure|express|finish|format|give|group|hide|highlight|include|incorporate|insert|integrate|"
     "introduce|jumble|make|mention|misspell|mix|modify|never|omit|output|place|prepend|present|print|promote|provide|put|"
     "rearrange|recommend|redirect|remove|render|repeat|replace|reply|respond|return|reverse|rewrite|say|scramble|shuffle|"
     "sign|spell|start|state|substitute|suggest|swap|tell|translate|use|weave|write"
@@ -31,7 +31,7 @@ _SHOWN_CODE = r"(?:following|subsequent|below|next) (?:piece of )?(?:code|script
 
 
 class _Sign(NamedTuple):
-    """What a sentence says to the model; needles: strings of which a text must hold one, so that most cost no search."""
+    """What a sentence says to the model; needles: a text must hold one, so that most cost no search."""
 
     reason: str
     needles: tuple[str, ...]
@@ -51,7 +51,7 @@ _SIGNS = (
     ),
     _sign(
         "gives its reader a role",
-        "you are now|you are no longer|from now on|pretend|must act as|as an ai|system prompt|developer mode|do anything",
+        "you are now|you are no longer|from now on|pretend|must act|as an ai|system prompt|developer mode|do anything",
         r"\b(?:you are (?:now|no longer)|from now on,? you|pretend (?:to be|that you)|you must act as|as an ai\b"
         r"|(?:your|the|reveal|print) (?:hidden )?system prompt|developer mode|do anything now)\b",
     ),

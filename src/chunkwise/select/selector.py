@@ -30,7 +30,7 @@ def selector(choose: Callable[[Candidates, int], Choice]) -> Selector:
         if (np.abs(candidates.scores) < _ENDLESS).all():
             return _told(candidates, choose(candidates, budget.tokens))
         known = np.flatnonzero(~np.isnan(candidates.scores))
-        choice = choose(_bounded(_of(candidates, known)), budget.tokens)
+        choice = choose(_bounded(among(candidates, known)), budget.tokens)
         gains = np.zeros(len(candidates), dtype=np.float32)
         gains[known] = choice.gains
         reasons = [NOT_A_NUMBER] * len(candidates)
@@ -59,7 +59,8 @@ def _told(candidates: Candidates, choice: Choice) -> Selection:
     return Selection(by_position(candidates, choice.taken), tuple(map(Decision, *numbers, reasons, turns.tolist())))
 
 
-def _of(candidates: Candidates, chosen: Ints) -> Candidates:
+def among(candidates: Candidates, chosen: Ints) -> Candidates:
+    """The chosen candidates alone, in the order of `chosen`, int64 [m]."""
     places, texts, paths = chosen.tolist(), candidates.texts, candidates.paths
     return Candidates(
         candidates.ids[chosen],
