@@ -58,10 +58,9 @@ class Row:
 class LastPack:
     """What was asked, what was decided, and what of it the index still holds.
 
-    rows: those taken in the order of taking, then the others, best first; passages: as `pack --json` shows them;
-    flags: what in the passages
-    reads as an instruction to the model; changed: whether the index has changed since; documents: those of the rows that it holds, by source; names: what
-    sources are called where a person reads them.
+    rows: those taken in the order of taking, then the others, best first; passages: as `pack --json` shows them; flags:
+    what in the passages reads as an instruction to the model; changed: whether the index has changed since; documents:
+    those of the rows that it holds, by source; names: what sources are called where a person reads them.
     """
 
     query: str
