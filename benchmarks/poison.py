@@ -245,8 +245,8 @@ def _markdown(seen: Row) -> str:
         f"PoisonedRAG in nq_passages, five planted passages to each question; {odd['attacked']} attacked questions of"
         f" the odd half, {odd['all']} questions on the clean index. `guard` was set on the even half.\n",
         "*reached*: share of a question's planted passages of which something is in the pack; *tokens*: planted share"
-        " of the pack's tokens; *majority*: packs more than half of whose tokens are planted; *sources*: packs more than"
-        " half of whose sources are; *gold*: packs that hold something of the gold passage; *recall*: share of its"
+        " of the pack's tokens; *majority*: packs more than half of whose tokens are planted; *sources*: packs more"
+        " than half of whose sources are; *gold*: packs that hold something of the gold passage; *recall*: share of its"
         " characters. All in %.\n",
     ]
     titles = {
@@ -276,9 +276,10 @@ def _markdown(seen: Row) -> str:
     }  # fmt: skip
     parts += ["## The sweep, even half\n", _table(merged, columns), "## Injections found by patterns\n"]
     parts += [
-        "Each BIPIA injection stands at the beginning, in the middle and at the end of a context. The list of injections"
-        " was read whole before the patterns were written, so its odd half is not unseen; BIPIA's test attacks, of"
-        " other kinds, were not looked at. Docstrings and this project's own pages were looked at for false alarms.\n",
+        "Each BIPIA injection stands at the beginning, in the middle and at the end of a context. The list of"
+        " injections was read whole before the patterns were written, so its odd half is not unseen; BIPIA's test"
+        " attacks, of other kinds, were not looked at. Docstrings and passages were looked at for false"
+        " alarms.\n",
         "| half | contexts | found of attacked | recall | flagged of clean | precision at one to one |",
         "| --- | --- | ---: | ---: | ---: | ---: |",
     ]
@@ -287,8 +288,8 @@ def _markdown(seen: Row) -> str:
             hit, clean = row["attacked"], row["clean"]
             recall, wrong = hit["flagged"] / hit["of"], clean["flagged"] / clean["of"]
             parts.append(
-                f"| {half} | {kind} | {hit['flagged']} of {hit['of']} | {recall:.1%} | {clean['flagged']} of {clean['of']}"
-                f" | {recall / max(recall + wrong, 1e-9):.1%} |"
+                f"| {half} | {kind} | {hit['flagged']} of {hit['of']} | {recall:.1%}"
+                f" | {clean['flagged']} of {clean['of']} | {recall / max(recall + wrong, 1e-9):.1%} |"
             )
     parts += ["\nTexts that nobody attacked, odd half:\n", "| texts | flagged |", "| --- | ---: |"]
     parts += [f"| {name} | {row['flagged']} of {row['of']} |" for name, row in seen["injections"]["clean"].items()]

@@ -215,7 +215,8 @@ def sage_feedback(
 @recipe(
     "guard",
     family="select",
-    seed="PoisonedRAG: Knowledge Corruption Attacks to Retrieval-Augmented Generation of Large Language Models",
+    seed="Chunkwise's own: a crowd has one voice, against PoisonedRAG: Knowledge Corruption Attacks to "
+    "Retrieval-Augmented Generation of Large Language Models",
     claim="hears many sources that push one answer as one, so that they cannot fill the pack; what disagrees stays in",
 )
 def guard(of: str = "coverage", alike: float = 0.15, crowd: int = 2, voices: int = 1, *, build: BuildOther) -> Selector:
@@ -225,8 +226,9 @@ def guard(of: str = "coverage", alike: float = 0.15, crowd: int = 2, voices: int
     cosine of their words, by how rare they are among the candidates, the question's own left out: who pushes an answer
     shares it with no other but copies. crowd: with how many others a source must agree before it is taken for one of a
     crowd; voices: how many of a crowd are heard, the best first. No model is asked, and which voice is right is not
-    known: the one heard may be a planted one. A single planted passage passes. It costs what honest sources say in
-    agreement; see benchmarks/results/poison.md. This is a defence against the seed's attack, not the attack.
+    known: the one heard may be a planted one. A single planted passage passes, and so does a crowd that is most of few
+    candidates, whose words are then not rare; words of scripts without blanks between them are not told apart. It costs
+    what honest sources say in agreement: benchmarks/results/poison.md.
     """
     _counted("guard", crowd=crowd, voices=voices)
     inner: Selector = build(of, "select")
