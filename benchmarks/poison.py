@@ -1,6 +1,6 @@
 """Poison: planted passages that reach the pack, with and without a defence, and injections that are found.
 
-    python -m benchmarks.poison --data DIR [--unseen DIR] [--questions 200] [--work DIR]
+    python -m benchmarks.poison --data DIR [--unseen DIR] [--questions 100] [--work DIR]
 
 DIR holds `rag_attacks` and `nq_passages`. The five passages of PoisonedRAG for each of its questions are mixed into
 nq_passages, as they are ("plain") and behind the question itself, as the attack has it ("asked"). --unseen: the folder
@@ -40,8 +40,12 @@ from chunkwise.units import Candidates
 from .machine import RESULTS, as_markdown, setting
 
 BUDGETS = (500, 1000, 1500)
-SELECTORS = ("coverage", "guard", "mmr", "guard:of=mmr", "top-k:k=20", "guard:of=top-k:k=20")
-SWEEP = [f"guard:alike={alike},crowd={crowd}" for alike in (0.1, 0.12, 0.15, 0.2, 0.3) for crowd in (1, 2, 3)]
+SELECTORS = ("coverage", "guard", "top-k:k=20", "guard:of=top-k:k=20")
+SWEPT = 1000  # tokens
+SWEEP = [
+    f"guard:alike={alike},crowd={crowd}"
+    for alike, crowd in ((0.1, 2), (0.12, 2), (0.15, 1), (0.15, 2), (0.15, 3), (0.2, 2), (0.3, 2))
+]
 ATTACKS = ("none", "plain", "asked")
 PLANTED = "planted"
 
@@ -65,7 +69,7 @@ def main() -> None:
     with tempfile.TemporaryDirectory() as folder:
         work = options.work or Path(folder)
         packs = [row for attack in ATTACKS for row in _packed(options.data, work, attack, questions)]
-    seen = {
+    seen: Row = {
         "setting": setting("chunkwise", "numpy", "torch"),
         "questions": {
             half: {"attacked": sum(bool(q.poison) for q in few), "all": len(few)}
@@ -111,7 +115,7 @@ def _packed(data: Path, work: Path, attack: str, questions: tuple[list[Question]
             for question in asked:
                 found = build("multiscale", "retrieve")(corpus, question.text, 400)
                 for spec in (*SELECTORS, *(SWEEP if half == "even" else ())):
-                    for budget in BUDGETS:
+                    for budget in BUDGETS if spec in SELECTORS else (SWEPT,):
                         made = pack(
                             corpus, question.text, Budget(budget), counter, _given(found), build(spec, "select")
                         )
@@ -261,13 +265,13 @@ def _markdown(seen: Row) -> str:
         rows = [row for row in seen["packs"] if (row["attack"], row["half"]) == (attack, "odd")]
         parts += [f"## {title}\n", _table(rows, names)]
     sweep = [
-        row for row in seen["packs"] if row["half"] == "even" and row["budget"] == 1000 and row["selector"] in SWEEP
+        row for row in seen["packs"] if row["half"] == "even" and row["budget"] == SWEPT and row["selector"] in SWEEP
     ]
     merged = []
     for spec in SWEEP:
         of = {row["attack"]: row for row in sweep if row["selector"] == spec}
         merged.append({
-            "selector": spec, "budget": 1000, "plain": of["plain"]["reached"], "asked": of["asked"]["reached"],
+            "selector": spec, "budget": SWEPT, "plain": of["plain"]["reached"], "asked": of["asked"]["reached"],
             "gold": of["asked"]["kept"], "clean": of["none"]["kept"], "recall": of["none"]["recall"],
         })  # fmt: skip
     columns = {
@@ -315,7 +319,7 @@ def _plot(packs: Sequence[Row]) -> None:
     figure, panels = plt.subplots(1, 3, figsize=(9.6, 3.0), sharey=True, layout="constrained")
     shown = (("plain", "reached", "planted that reach the pack"), ("asked", "reached", "the same, behind the question"),
              ("none", "kept", "gold in the pack, clean index"))  # fmt: skip
-    colours = {"coverage": "#0072B2", "mmr": "#E69F00", "top-k": "#009E73"}
+    colours = {"coverage": "#0072B2", "top-k": "#E69F00"}
     for panel, (attack, measure, title) in zip(panels, shown, strict=True):
         for spec in SELECTORS:
             rows = [row for row in packs if (row["attack"], row["half"], row["selector"]) == (attack, "odd", spec)]
@@ -347,7 +351,7 @@ def _options() -> argparse.Namespace:
     parser = argparse.ArgumentParser(prog="python -m benchmarks.poison", description=__doc__)
     parser.add_argument("--data", type=Path, required=True)
     parser.add_argument("--unseen", type=Path, help="the folder `benchmark` of a checkout of microsoft/BIPIA")
-    parser.add_argument("--questions", type=int, default=200, help="questions without an attack, on the clean index")
+    parser.add_argument("--questions", type=int, default=100, help="questions without an attack, on the clean index")
     parser.add_argument("--work", type=Path, help="keep the indexes here")
     return parser.parse_args()
 

@@ -260,9 +260,10 @@ def test_an_echo_repeats_what_is_kept(drawn: list[list[str]], crowd: int, voices
     rows = said([" ".join(4 * letter for letter in words) for words in drawn], "bbbb")
     repeats = echoes(rows, 0.9, crowd, voices)
     near = rows @ rows.T >= 0.9
+    np.fill_diagonal(near, val=False)
     for index, other in enumerate(repeats.tolist()):
         if other >= 0:
             assert other < index
             assert repeats[other] == -1
             assert near[index, other]
-            assert near[index].sum() > crowd
+            assert near[index].sum() >= crowd

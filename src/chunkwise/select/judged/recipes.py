@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from functools import partial
 
 import numpy as np
 
@@ -17,7 +18,7 @@ from chunkwise.select.judged.answer import first_token, holder
 from chunkwise.select.judged.feedback import settled
 from chunkwise.select.judged.rationale import distrusted, rationales, told
 from chunkwise.select.judged.readings import readings, text
-from chunkwise.select.judged.verdict import BY_SCORE, Verdict, by_verdict, in_order
+from chunkwise.select.judged.verdict import BY_SCORE, Verdict, by_verdict, in_order, remembered
 from chunkwise.select.judged.voices import echoes, said
 from chunkwise.select.selector import Selector, among
 from chunkwise.units import Candidates, Decision, Ints, Selection
@@ -197,17 +198,17 @@ def sage_feedback(
         return made[size]
 
     sized(size)  # what cannot be built is said at once
-    latest: tuple[object, int] | None = None
+
+    def judge(offered: Candidates, budget: Budget) -> int:
+        with Asking(ask, "sage-feedback", f"{by}={size} as it was") as asking:
+            return settled(asking, sized, offered, budget, size, step, rounds, good)
+
+    found = remembered(judge)
 
     def select(offered: Candidates, budget: Budget) -> Selection:
-        nonlocal latest
         if offered.texts is None or not offered.query.strip() or not (offered.costs <= budget.tokens).any():
             return sized(size)(offered, budget)
-        key = (offered.query, offered.ids.tobytes(), offered.scores.tobytes())
-        if latest is None or latest[0] != key:
-            with Asking(ask, "sage-feedback", f"{by}={size} as it was") as asking:
-                latest = key, settled(asking, sized, offered, budget, size, step, rounds, good)
-        return sized(latest[1])(offered, budget)
+        return sized(found(offered, budget))(offered, budget)
 
     return select
 
@@ -232,9 +233,10 @@ def guard(of: str = "coverage", alike: float = 0.15, crowd: int = 2, voices: int
     """
     _counted("guard", crowd=crowd, voices=voices)
     inner: Selector = build(of, "select")
+    echoed = remembered(partial(_echoed, alike=alike, crowd=crowd, voices=voices))
 
     def select(offered: Candidates, budget: Budget) -> Selection:
-        reasons = _echoed(offered, alike, crowd, voices)
+        reasons = dict(echoed(offered))
         # What is out for another reason in any case is left to the selector to say.
         for index in np.flatnonzero((offered.costs > budget.tokens) | np.isnan(offered.scores)).tolist():
             reasons.pop(index, None)

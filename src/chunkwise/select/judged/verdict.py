@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import warnings
 from collections.abc import Callable
-from typing import NamedTuple
+from typing import Concatenate, NamedTuple, ParamSpec, TypeVar
 
 import numpy as np
 
@@ -14,6 +14,8 @@ from chunkwise.select.search import Choice, greedy
 from chunkwise.select.selector import Selector, selector
 from chunkwise.units import Candidates, Floats
 
+Judged = TypeVar("Judged")
+Rest = ParamSpec("Rest")
 BY_SCORE = "candidates are taken by their scores"
 
 
@@ -31,15 +33,12 @@ def by_verdict(name: str, judge: Callable[[Candidates], Verdict | None]) -> Sele
     buys none of them; None where it has no verdict: then all are taken by score. name: who warns of candidates that
     bear no question or no texts to be judged by.
     """
-    latest: tuple[object, Verdict] | None = None
 
-    def verdict(offered: Candidates) -> Verdict:
-        nonlocal latest
-        key = (offered.query, offered.ids.tobytes(), offered.scores.tobytes())
-        if latest is None or latest[0] != key:
-            judged = judge(offered) if _can_be_read(name, offered) else None
-            latest = key, Verdict(in_order(len(offered)), [""] * len(offered)) if judged is None else judged
-        return latest[1]
+    def judged(offered: Candidates) -> Verdict:
+        found = judge(offered) if _can_be_read(name, offered) else None
+        return Verdict(in_order(len(offered)), [""] * len(offered)) if found is None else found
+
+    verdict = remembered(judged)
 
     def choose(offered: Candidates, tokens: int) -> Choice:
         if not (offered.costs <= tokens).any():
@@ -48,6 +47,25 @@ def by_verdict(name: str, judge: Callable[[Candidates], Verdict | None]) -> Sele
         return greedy(offered.costs, tokens, Relevance(worth), lambda index, taken: out[index])
 
     return selector(choose)
+
+
+def remembered(
+    judge: Callable[Concatenate[Candidates, Rest], Judged],
+) -> Callable[Concatenate[Candidates, Rest], Judged]:
+    """What `judge` says of candidates, asked for anew when they are others than the last time, whatever else is given.
+
+    A pack selects again from the same candidates until its labels fit the budget.
+    """
+    latest: tuple[object, Judged] | None = None
+
+    def recall(offered: Candidates, *rest: Rest.args, **named: Rest.kwargs) -> Judged:
+        nonlocal latest
+        key = (offered.query, offered.ids.tobytes(), offered.scores.tobytes())
+        if latest is None or latest[0] != key:
+            latest = key, judge(offered, *rest, **named)
+        return latest[1]
+
+    return recall
 
 
 def in_order(count: int) -> Floats:

@@ -3,34 +3,38 @@
 from __future__ import annotations
 
 import re
-from collections import Counter
 from collections.abc import Sequence
+from itertools import chain
 
 import numpy as np
 import numpy.typing as npt
 
 from chunkwise.units import Floats, Ints
 
-_WORD = re.compile(r"\w+")
-_STEM = 6
+_STEM = re.compile(r"\b\w{1,6}")  # words are told apart by their first letters
 
 
 def said(texts: Sequence[str], question: str) -> Floats:
-    """What each text says beyond the question's own words: its words by how rare they are here; rows of length 1 or 0.
+    """What each text says beyond the question's own words: its words by how rare they are here.
 
-    float32 [n, words]. Words are told apart by their first letters.
+    float32 [n, shared words]. The inner product of two rows is the cosine of all their words; a word that no other text
+    has, which adds to no product, has no column.
     """
-    own = set(_stems(question))
-    counts = [Counter(stem for stem in _stems(text) if stem not in own) for text in texts]
-    often = Counter(stem for count in counts for stem in count)
-    column = {stem: at for at, stem in enumerate(often)}
-    rows = np.zeros((len(texts), max(1, len(column))), dtype=np.float32)
-    for row, count in zip(rows, counts, strict=True):
-        for stem, times in count.items():
-            row[column[stem]] = (1 + np.log(times)) * np.log((1 + len(texts)) / often[stem])
-    length = np.linalg.norm(rows, axis=1, keepdims=True)
-    scaled: Floats = np.divide(rows, np.where(length > 0, length, 1), dtype=np.float32)
-    return scaled
+    own = set(_STEM.findall(question.casefold()))
+    found = [[stem for stem in _STEM.findall(text.casefold()) if stem not in own] for text in texts]
+    number: dict[str, int] = {}
+    stems = np.array([number.setdefault(stem, len(number)) for stem in chain(*found)], dtype=np.int64)
+    row = np.repeat(np.arange(len(texts)), [len(one) for one in found])
+    cells, times = np.unique(row * max(1, len(number)) + stems, return_counts=True)
+    row, stem = np.divmod(cells, max(1, len(number)))
+    often = np.bincount(stem, minlength=len(number))
+    weight = (1 + np.log(times)) * np.log((1 + len(texts)) / often[stem])
+    length = np.sqrt(np.bincount(row, weight**2, minlength=len(texts)))
+    shared = often[stem] > 1
+    column = np.cumsum(often > 1) - 1
+    rows = np.zeros((len(texts), int((often > 1).sum())), dtype=np.float32)
+    rows[row[shared], column[stem[shared]]] = (weight / np.maximum(length[row], 1e-9))[shared]
+    return rows
 
 
 def echoes(rows: Floats, alike: float, crowd: int, voices: int) -> Ints:
@@ -51,7 +55,3 @@ def echoes(rows: Floats, alike: float, crowd: int, voices: int) -> Ints:
         else:
             repeats[row] = int(heard[0])
     return repeats
-
-
-def _stems(text: str) -> list[str]:
-    return [word[:_STEM] for word in _WORD.findall(text.casefold())]
