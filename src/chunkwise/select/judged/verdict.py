@@ -58,7 +58,7 @@ def remembered(
     """
     latest: tuple[object, Judged] | None = None
 
-    def recall(offered: Candidates, *rest: Rest.args, **named: Rest.kwargs) -> Judged:
+    def recall(offered: Candidates, /, *rest: Rest.args, **named: Rest.kwargs) -> Judged:
         nonlocal latest
         key = (offered.query, offered.ids.tobytes(), offered.scores.tobytes())
         if latest is None or latest[0] != key:
