@@ -43,7 +43,7 @@ CODE = '''def run_coroutine(loop):
 '''
 PASSAGE = {"id", "source", "start", "end", "lines", "text", "tokens", "score"}
 DECISION = {"id", "source", "start", "end", "kept", "score", "gain", "cost", "reason"}
-PACK = {"query", "budget", "tokens", "passages", "decisions", "prompt"}
+PACK = {"query", "budget", "tokens", "passages", "decisions", "flags", "prompt"}
 
 
 class Result(NamedTuple):
