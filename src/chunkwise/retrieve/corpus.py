@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import contextlib
 from collections import OrderedDict
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Hashable, Sequence
 from functools import cached_property
-from typing import TYPE_CHECKING, TypeAlias
+from typing import TYPE_CHECKING, Any, TypeAlias, TypeVar
 
 import numpy as np
 import numpy.typing as npt
@@ -28,6 +28,7 @@ READ_WHOLE = 256
 ONE = 2**24
 
 Retriever: TypeAlias = Callable[["Corpus", str, int], Candidates]
+Made = TypeVar("Made")
 
 
 class Corpus:
@@ -47,6 +48,7 @@ class Corpus:
         self._judged: dict[bytes, Floats] = {}
         self._sizes: dict[tuple[int, ...], Floats] = {}
         self._queries: dict[tuple[str, str], Floats] = {}
+        self._derived: dict[Hashable, Any] = {}
 
     def __len__(self) -> int:
         return len(self.snapshot)
@@ -220,6 +222,13 @@ class Corpus:
         documents = self.snapshot.document[chunks]
         adjoin: npt.NDArray[np.bool_] = (np.diff(chunks) == 1) & (np.diff(documents) == 0)
         return adjoin
+
+    def derived(self, key: Hashable, make: Callable[[], Made]) -> Made:
+        """What a retriever derives of this state of the index by `make`: made once, kept as long as the state is."""
+        if key not in self._derived:
+            self._derived[key] = make()
+        made: Made = self._derived[key]
+        return made
 
     def scan_query(self, query: str) -> Floats:
         """The query in the scanned space; float32 [d].
