@@ -17,7 +17,7 @@ from chunkwise.retrieve.dense import nearest, signs_apart
 from chunkwise.retrieve.lexical import Lexical, running_sum
 from chunkwise.retrieve.words import Words, words
 from chunkwise.store import Snapshot, Store
-from chunkwise.units import Candidates, Document, Floats, Ints, Lazy, Span, place_id
+from chunkwise.units import Candidates, Document, Floats, Ints, Lazy, Span, content_id, place_id
 
 if TYPE_CHECKING:
     from chunkwise.embed import Embedder
@@ -45,7 +45,7 @@ class Corpus:
         self.scan, self.judge = scan, judge
         self._lexical: dict[tuple[int, ...], Lexical] = {}
         self._documents: OrderedDict[int, Document] = OrderedDict()
-        self._judged: dict[bytes, Floats] = {}
+        self._vectors: dict[str, dict[bytes, Floats]] = {}
         self._sizes: dict[tuple[int, ...], Floats] = {}
         self._queries: dict[tuple[str, str], Floats] = {}
         self._derived: dict[Hashable, Any] = {}
@@ -123,28 +123,36 @@ class Corpus:
         """
         assert self.judge is not None
         ids, whole = self._read_in(chunks)
+
+        def make(new: list[int]) -> Floats:
+            assert self.judge is not None
+            if isinstance(self.judge, InContext):
+                return self._in_documents(chunks[new])
+            places = zip(chunks[new].tolist(), whole[new], strict=True)
+            return self.judge([self.document(at).text if all_of else self.text(at) for at, all_of in places])
+
+        return self._kept(self.judge, ids, make)
+
+    def read(self, embedder: Embedder, texts: Sequence[str]) -> Floats:
+        """An embedder's vectors of any texts, float32 [n, d]; those not yet made are made and kept by content id."""
+        ids = np.frombuffer(bytes.fromhex("".join(map(content_id, texts))), dtype="V16")
+        return self._kept(embedder, ids, lambda new: embedder([texts[at] for at in new]))
+
+    def _kept(self, embedder: Embedder, ids: npt.NDArray[np.void], make: Callable[[list[int]], Floats]) -> Floats:
+        """The vectors that an embedder has for `ids`; of those not yet there `make` gives the vectors, by index."""
+        known = self._vectors.setdefault(embedder.name, {})
         keys = [key.tobytes() for key in ids]
-        wanted = list({key: at for at, key in enumerate(keys) if key not in self._judged}.values())
+        wanted = list({key: at for at, key in enumerate(keys) if key not in known}.values())
         if wanted:
-            have, vectors = self.store.vectors(self.judge.name, ids[wanted])
-            self._judged.update((keys[wanted[at]], vector) for at, vector in zip(have.tolist(), vectors, strict=True))
-            new = [at for at in wanted if keys[at] not in self._judged]
+            have, vectors = self.store.vectors(embedder.name, ids[wanted])
+            known.update((keys[wanted[at]], vector) for at, vector in zip(have.tolist(), vectors, strict=True))
+            new = [at for at in wanted if keys[at] not in known]
             if new:
-                made = (
-                    self._in_documents(chunks[new])
-                    if isinstance(self.judge, InContext)
-                    else self.judge(
-                        [
-                            self.document(chunk).text if all_of else self.text(chunk)
-                            for chunk, all_of in zip(chunks[new].tolist(), whole[new], strict=True)
-                        ]
-                    )
-                )
-                made = made.astype(np.float16).astype(np.float32)  # as they will be read, so that no answer changes
+                made = make(new).astype(np.float16).astype(np.float32)  # as they will be read: no answer changes
                 with contextlib.suppress(StoreError):  # read-only, full, or held: they serve this process alone
-                    self.store.put_vectors(self.judge.name, ids[new], made)
-                self._judged.update((keys[at], vector) for at, vector in zip(new, made, strict=True))
-        return np.array([self._judged[key] for key in keys], dtype=np.float32).reshape(len(keys), self.judge.dim)
+                    self.store.put_vectors(embedder.name, ids[new], made)
+                known.update((keys[at], vector) for at, vector in zip(new, made, strict=True))
+        return np.array([known[key] for key in keys], dtype=np.float32).reshape(len(keys), embedder.dim)
 
     def readings(self, chunks: Ints, most: int) -> Ints:
         """The chunks of the first `most` different readings of `chunks`, best first; int64, ascending.

@@ -5,10 +5,11 @@ from __future__ import annotations
 import contextlib
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
+from itertools import islice
 
 import numpy as np
 
-from chunkwise.asking import Asking
+from chunkwise.asking import AT_ONCE, Asking
 from chunkwise.errors import StoreError
 from chunkwise.models import Ask
 from chunkwise.retrieve.corpus import Corpus
@@ -22,13 +23,14 @@ class Task:
 
     kind: of the notes; prompt: from the texts of chunks that follow one another and the number of the first, from 0;
     read: the lines of a reply about chunks first to last, both included, None where it cannot be used; instead: what is
-    done where there are none.
+    done where there are none; most: prompts about one document, where it is too long for one.
     """
 
     kind: str
     prompt: Callable[[Sequence[str], int], str]
     read: Callable[[str, int, int], list[str] | None]
     instead: str
+    most: int = 1000
 
 
 def written(corpus: Corpus, task: Task, documents: Sequence[int], ask: Ask) -> dict[int, list[str]]:
@@ -40,33 +42,40 @@ def written(corpus: Corpus, task: Task, documents: Sequence[int], ask: Ask) -> d
     known: dict[int, list[str] | None] = corpus.derived(("notes", task.kind), dict)
     missing = [number for number in documents if number not in known]
     if missing:
-        ids = corpus.snapshot.contents[np.array(missing)]
-        kept = corpus.store.notes(task.kind, ids)
+        kept = corpus.store.notes(task.kind, corpus.snapshot.contents[np.array(missing)])
         known.update((missing[at], text.splitlines()) for at, text in kept.items())
-        new = [at for at in range(len(missing)) if at not in kept]
-        if new:
-            made = _asked(corpus, task, [missing[at] for at in new], ask)
-            known.update(zip((missing[at] for at in new), made, strict=True))
-            useful = [(at, "\n".join(lines)) for at, lines in zip(new, made, strict=True) if lines is not None]
-            with contextlib.suppress(StoreError):  # read-only, full, or held: they serve this process alone
-                corpus.store.put_notes(task.kind, ids[[at for at, _ in useful]], [text for _, text in useful])
+        known.update(_asked(corpus, task, [number for number in missing if number not in known], ask))
     return {number: lines for number in documents if (lines := known[number]) is not None}
 
 
-def _asked(corpus: Corpus, task: Task, documents: Sequence[int], ask: Ask) -> list[list[str] | None]:
-    parts = [list(_parts(corpus, number)) for number in documents]
-    prompts = [task.prompt(texts, first) for part in parts for first, texts in part]
-    made: list[list[str] | None] = []
+def _asked(corpus: Corpus, task: Task, documents: Sequence[int], ask: Ask) -> dict[int, list[str] | None]:
+    """What the model writes of each document, kept a few documents at a time so that a run may be stopped."""
+    made: dict[int, list[str] | None] = {}
     with Asking(ask, f"{task.kind} of {len(documents)} documents", task.instead) as asking:
-        replies = iter(asking.each(prompts))
-        for part in parts:
-            lines: list[str] | None = []
-            for (first, texts), reply in zip(part, replies, strict=False):
-                found = None if reply is None else task.read(reply, first, first + len(texts) - 1)
-                if reply is not None and found is None:
-                    asking.misread()
-                lines = None if lines is None or found is None else lines + found
-            made.append(lines)
+        for begin in range(0, len(documents), AT_ONCE):
+            some = documents[begin : begin + AT_ONCE]
+            lines = _of_some(corpus, task, some, asking)
+            useful = [(number, "\n".join(one)) for number, one in zip(some, lines, strict=True) if one is not None]
+            if useful:
+                ids = corpus.snapshot.contents[np.array([number for number, _ in useful])]
+                with contextlib.suppress(StoreError):  # read-only, full, or held: they serve this process alone
+                    corpus.store.put_notes(task.kind, ids, [text for _, text in useful])
+            made.update(zip(some, lines, strict=True))
+    return made
+
+
+def _of_some(corpus: Corpus, task: Task, documents: Sequence[int], asking: Asking) -> list[list[str] | None]:
+    parts = [list(islice(_parts(corpus, number), task.most)) for number in documents]
+    replies = iter(asking.each([task.prompt(texts, first) for part in parts for first, texts in part]))
+    made: list[list[str] | None] = []
+    for part in parts:
+        lines: list[str] | None = []
+        for (first, texts), reply in zip(part, replies, strict=False):
+            found = None if reply is None else task.read(reply, first, first + len(texts) - 1)
+            if reply is not None and found is None:
+                asking.misread()
+            lines = None if lines is None or found is None else lines + found
+        made.append(lines)
     return made
 
 
