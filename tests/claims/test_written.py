@@ -97,8 +97,8 @@ def test_paper_cards(tmp_path: Path) -> None:
 def test_paper_cards_asked(tmp_path: Path) -> None:
     """A plain question finds the technical document by the card; its own words, and a card of them, do not."""
     texts = {
-        "/retina": ["Under light opsin isomerisation hyperpolarises them. ", "Phototransduction follows. "],
-        "/ear": ["Stereocilia deflection opens channels. ", "Eyes shut, no light, subjects heard tones. "],
+        "/retina": ["Rhodopsin isomerisation hyperpolarises photoreceptors. ", "It is bleached in light. "],
+        "/ear": ["Eyes shut, no light, subjects heard tones. ", "Stereocilia open channels. "],
     }
     corpus = planted.corpus(tmp_path / "kb", texts)
     prompts: list[str] = []
