@@ -17,7 +17,7 @@ from chunkwise.segment import sentence_bounds
 from chunkwise.units import Candidates, Document, Ints, Span
 
 ASKED = 400  # characters of the question
-SHOWN = 4000  # characters of the documents
+SHOWN = 2000  # characters of the documents
 
 
 class Sentence(NamedTuple):

@@ -9,7 +9,7 @@ import numpy as np
 
 from chunkwise.retrieve.corpus import Corpus
 from chunkwise.retrieve.graph.triplets import Triplet, key, stated
-from chunkwise.retrieve.graph.walk import Edges, Graph
+from chunkwise.retrieve.graph.walk import Edges
 from chunkwise.retrieve.words import Words
 from chunkwise.units import Floats, Ints
 
@@ -23,11 +23,13 @@ Stated = Sequence[tuple[int, Triplet]]
 class Knowledge:
     """The graph of one state of an index. Nodes: its chunks, then the triplets, then the things.
 
-    chunks: how many; states: int64 [triplets], the chunk that each triplet stands in; things: the node of each by the
-    `key` of its name; rarity: float32 [things], 1 for a thing that is part of one triplet, less for one of many.
+    nodes, chunks: how many; edges: between them; states: int64 [triplets], the chunk that each triplet stands in;
+    things: the node of each by the `key` of its name; rarity: float32 [things], 1 for a thing that is part of one
+    triplet, less for one of many.
     """
 
-    graph: Graph
+    nodes: int
+    edges: Edges
     chunks: int
     states: Ints
     things: Mapping[str, int]
@@ -35,14 +37,14 @@ class Knowledge:
 
     def joined(self, stated: Stated) -> Told:
         """Further triplets, told for one walk."""
-        first = len(self.graph)
+        first = self.nodes
         things = _things(stated, first + len(stated), self.things)
         one, other = _links(stated, first, things)
         return Told(Edges(one, other, self.weight(other)), _where(stated), things)
 
     def weight(self, nodes: Ints) -> Floats:
         """The rarity of things, 1 for every node that is none of the graph's things; float32 [n]."""
-        at = nodes - (len(self.graph) - len(self.rarity))
+        at = nodes - (self.nodes - len(self.rarity))
         known = (at >= 0) & (at < len(self.rarity))
         weight = np.ones(len(nodes), dtype=np.float32)
         weight[known] = self.rarity[at[known]]
@@ -90,7 +92,7 @@ def _known(chunks: int, stated: Stated) -> Knowledge:
     rarity = (1 / (1 + np.log(np.maximum(uses, 1)))).astype(np.float32)
     weight = np.ones(len(one), dtype=np.float32)
     weight[of_thing] = rarity[other[of_thing] - first]
-    return Knowledge(Graph.of(first + len(things), Edges(one, other, weight)), chunks, _where(stated), things, rarity)
+    return Knowledge(first + len(things), Edges(one, other, weight), chunks, _where(stated), things, rarity)
 
 
 def _by_patterns(corpus: Corpus) -> list[tuple[int, Triplet]]:
@@ -113,8 +115,10 @@ def _by_patterns(corpus: Corpus) -> list[tuple[int, Triplet]]:
     return found
 
 
-def _things(stated: Stated, first: int, known: Mapping[str, int]) -> dict[str, int]:
+def _things(stated: Stated, first: int, known: Mapping[str, int]) -> Mapping[str, int]:
     """The nodes of all things, those not yet known from `first` on."""
+    if not stated:
+        return known
     things = dict(known)
     for _, triplet in stated:
         for name in triplet.names:

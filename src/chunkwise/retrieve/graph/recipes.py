@@ -28,7 +28,7 @@ Stating = Callable[[Corpus, Ints], Sequence[tuple[int, Triplet]]]
     seed=TEARAG,
     claim="brings the fact that a bridge leads to, which says nothing of the question and no nearest chunk holds",
 )
-def tearag(of: str = "rrf", alpha: float = 0.15, alike: float = 0.6, *, build: BuildOther) -> Retriever:
+def tearag(of: str = "rrf", alpha: float = 0.2, alike: float = 0.8, *, build: BuildOther) -> Retriever:
     """A walk from what another retriever finds, over the facts that chunks state, to what they lead to.
 
     of: the retriever whose candidates, by their ranks, and the things that the question names are where the walk goes
@@ -49,7 +49,7 @@ def tearag(of: str = "rrf", alpha: float = 0.15, alike: float = 0.6, *, build: B
     claim="follows facts that no pattern finds, since a model has read the documents and written them down",
 )
 def tearag_asked(
-    of: str = "rrf", alpha: float = 0.15, alike: float = 0.6, documents: int = 16, *, ask: Ask, build: BuildOther
+    of: str = "rrf", alpha: float = 0.2, alike: float = 0.8, documents: int = 16, *, ask: Ask, build: BuildOther
 ) -> Retriever:
     """As `tearag`, with the facts that a model writes down of the documents that the best candidates stand in.
 
@@ -87,17 +87,16 @@ def _walked(inner: Retriever, alpha: float, alike: float, stating: Stating) -> R
             return found
         known = knowledge(corpus)
         told = known.joined(stating(corpus, found.ids))
-        edges = told.edges.and_also(_alike(corpus, found.ids[:COMPARED], alike))
-        first = len(known.graph)
-        restart = np.zeros(first + len(told.states) + len(told.things) - len(known.things))
+        edges = known.edges.and_also(told.edges).and_also(_alike(corpus, found.ids[:COMPARED], alike))
+        restart = np.zeros(known.nodes + len(told.states) + len(told.things) - len(known.things))
         restart[found.ids] = 1 / (1 + np.arange(len(found)))
         if len(named := told.named(query, corpus.words)):
             weight = known.weight(named)
             restart[named] = restart.sum() * weight / weight.sum()
-        mass = page_rank(known.graph, restart, edges, alpha)
+        mass = page_rank(edges, restart, alpha)
         chunks = known.chunks
         own = mass[:chunks] + np.bincount(known.states, mass[chunks:][: len(known.states)], chunks)
-        own += np.bincount(told.states, mass[first:][: len(told.states)], chunks)
+        own += np.bincount(told.states, mass[known.nodes :][: len(told.states)], chunks)
         chosen = np.flatnonzero(own)
         return candidates(corpus, query, chosen, (own[chosen] / own.max()).astype(np.float32), k)
 
