@@ -43,7 +43,7 @@ def written(corpus: Corpus, task: Task, documents: Sequence[int], ask: Ask) -> d
     missing = [number for number in documents if number not in known]
     if missing:
         kept = corpus.store.notes(task.kind, corpus.snapshot.contents[np.array(missing)])
-        known.update((missing[at], text.splitlines()) for at, text in kept.items())
+        known.update((missing[at], text.split("\n") if text else []) for at, text in kept.items())
         known.update(_asked(corpus, task, [number for number in missing if number not in known], ask))
     return {number: lines for number in documents if (lines := known[number]) is not None}
 
@@ -74,9 +74,14 @@ def _of_some(corpus: Corpus, task: Task, documents: Sequence[int], asking: Askin
             found = None if reply is None else task.read(reply, first, first + len(texts) - 1)
             if reply is not None and found is None:
                 asking.misread()
-            lines = None if lines is None or found is None else lines + found
+            lines = None if lines is None or found is None else lines + [_plain(line) for line in found]
         made.append(lines)
     return made
+
+
+def _plain(line: str) -> str:
+    """The line as a store gives it back."""
+    return line.replace("\n", " ").encode("utf-8", "replace").decode()
 
 
 def _parts(corpus: Corpus, number: int) -> Iterator[tuple[int, list[str]]]:
