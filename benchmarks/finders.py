@@ -6,10 +6,10 @@ DIR holds the sets. Of each set every second question may be asked, from the sec
 what was tried out while retrievers were made was tried on the others. Recall is the share of the evidence's characters
 in the packed chunks; of `multihop` also the share of questions of which every piece of evidence is touched, which is
 where a bridge shows. Milliseconds are of all cores and of finding alone, the median over questions, the first one left
-out, whose time holds what is made once for an index and stands beside it. `vectors` are those that the retriever compares with a
-question, for each document. Recipes that ask a language model are not here; `cfic` runs on the byte model that comes
-with the package, on --few questions, with `bm25` on the same ones beside it. Writes results/finders.{md,json} and
-results/finders/SET.svg; sets that are not run again keep what stands in the JSON.
+out, whose time holds what is made once for an index and stands beside it. `vectors` are those that the retriever
+compares with a question, for each document. Recipes that ask a language model are not here; `cfic` runs on the byte
+model that comes with the package, on --few questions, with `bm25` on the same ones beside it. Writes
+results/finders.{md,json} and results/finders/SET.svg; sets that are not run again keep what stands in the JSON.
 """
 
 from __future__ import annotations

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 import planted
 from chunkwise.embed import Distilled
 from chunkwise.errors import StaleError
-from chunkwise.recipe import build, recipes
+from chunkwise.recipe import build, find, recipes
 from chunkwise.retrieve import Corpus
 from chunkwise.units import Floats
 from supplies import SUPPLIES

@@ -14,7 +14,9 @@ CARD = 300  # characters
 QUESTION = 240
 CARDS = "cards"
 
-_MARK = re.compile(r"\s*(?:[-*•]|\(?\d{1,3}[.):]|Q\d{0,3}[.:])?\s*", re.IGNORECASE)
+_MARKUP = " \t*_`\"'“”"
+_MARK = re.compile(r"(?:[-•]|\(?\d{1,3}[.):]|Q\d{0,3}[.):])[\s*_`\"'“]*", re.IGNORECASE)
+_SAYS = re.compile(r"\w{3}")
 
 _QUESTIONS = """\
 Below is a part of a document. Write {count} questions that it answers, in the words of somebody who has not read it:
@@ -51,10 +53,9 @@ def _ask_questions(share: float, texts: Sequence[str], first: int) -> str:
 
 def _read_questions(reply: str, first: int, last: int) -> list[str] | None:
     """Lines that ask something, without their numbers; None where there are none."""
-    lines = (" ".join(_MARK.sub("", line, count=1).split()) for line in reply.splitlines())
-    found = [line[:QUESTION] for line in lines if line.rstrip("\"'”*` ").endswith(("?", "？", "؟"))]
-    kept = [line for line in found if len(line.split()) > 1 or len(line) > 8]
-    return list(dict.fromkeys(kept)) or None
+    lines = (" ".join(_MARK.sub("", line.strip(_MARKUP), count=1).split()) for line in reply.splitlines())
+    found = [line[:QUESTION] for line in lines if line.endswith(("?", "？", "؟")) and _SAYS.search(line)]
+    return list(dict.fromkeys(found)) or None
 
 
 def _ask_card(texts: Sequence[str], first: int) -> str:
