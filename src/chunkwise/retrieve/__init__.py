@@ -3,6 +3,9 @@
 words.py    what a text is searched by        lexical.py  BM25 over windows of any width
 dense.py    the nearest vectors, exactly      fuse.py     one ranking out of several
 corpus.py   the index as a retriever sees it  recipes.py  multiscale, bm25, dense, rrf
+notes.py    what a model has written of documents, asked for once and kept
+expand/     what a candidate stands in      graph/    a walk over what documents state
+written/    few texts stand for a document  decoded/  a model writes the evidence down, in the documents' words alone
 """
 
 from chunkwise.retrieve.corpus import Corpus, Retriever, candidates

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import contextlib
 from collections import OrderedDict
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Hashable, Sequence
 from functools import cached_property
-from typing import TYPE_CHECKING, TypeAlias
+from typing import TYPE_CHECKING, Any, TypeAlias, TypeVar
 
 import numpy as np
 import numpy.typing as npt
@@ -17,7 +17,7 @@ from chunkwise.retrieve.dense import nearest, signs_apart
 from chunkwise.retrieve.lexical import Lexical, running_sum
 from chunkwise.retrieve.words import Words, words
 from chunkwise.store import Snapshot, Store
-from chunkwise.units import Candidates, Document, Floats, Ints, Lazy, Span, place_id
+from chunkwise.units import Candidates, Document, Floats, Ints, Lazy, Span, content_id, place_id
 
 if TYPE_CHECKING:
     from chunkwise.embed import Embedder
@@ -28,6 +28,7 @@ READ_WHOLE = 256
 ONE = 2**24
 
 Retriever: TypeAlias = Callable[["Corpus", str, int], Candidates]
+Made = TypeVar("Made")
 
 
 class Corpus:
@@ -44,9 +45,10 @@ class Corpus:
         self.scan, self.judge = scan, judge
         self._lexical: dict[tuple[int, ...], Lexical] = {}
         self._documents: OrderedDict[int, Document] = OrderedDict()
-        self._judged: dict[bytes, Floats] = {}
+        self._vectors: dict[str, dict[bytes, Floats]] = {}
         self._sizes: dict[tuple[int, ...], Floats] = {}
         self._queries: dict[tuple[str, str], Floats] = {}
+        self._derived: dict[Hashable, Any] = {}
 
     def __len__(self) -> int:
         return len(self.snapshot)
@@ -121,28 +123,36 @@ class Corpus:
         """
         assert self.judge is not None
         ids, whole = self._read_in(chunks)
+
+        def make(new: list[int]) -> Floats:
+            assert self.judge is not None
+            if isinstance(self.judge, InContext):
+                return self._in_documents(chunks[new])
+            places = zip(chunks[new].tolist(), whole[new], strict=True)
+            return self.judge([self.document(at).text if all_of else self.text(at) for at, all_of in places])
+
+        return self._kept(self.judge, ids, make)
+
+    def read(self, embedder: Embedder, texts: Sequence[str]) -> Floats:
+        """An embedder's vectors of any texts, float32 [n, d]; those not yet made are made and kept by content id."""
+        ids = np.frombuffer(bytes.fromhex("".join(map(content_id, texts))), dtype="V16")
+        return self._kept(embedder, ids, lambda new: embedder([texts[at] for at in new]))
+
+    def _kept(self, embedder: Embedder, ids: npt.NDArray[np.void], make: Callable[[list[int]], Floats]) -> Floats:
+        """The vectors that an embedder has for `ids`; of those not yet there `make` gives the vectors, by index."""
+        known = self._vectors.setdefault(embedder.name, {})
         keys = [key.tobytes() for key in ids]
-        wanted = list({key: at for at, key in enumerate(keys) if key not in self._judged}.values())
+        wanted = list({key: at for at, key in enumerate(keys) if key not in known}.values())
         if wanted:
-            have, vectors = self.store.vectors(self.judge.name, ids[wanted])
-            self._judged.update((keys[wanted[at]], vector) for at, vector in zip(have.tolist(), vectors, strict=True))
-            new = [at for at in wanted if keys[at] not in self._judged]
+            have, vectors = self.store.vectors(embedder.name, ids[wanted])
+            known.update((keys[wanted[at]], vector) for at, vector in zip(have.tolist(), vectors, strict=True))
+            new = [at for at in wanted if keys[at] not in known]
             if new:
-                made = (
-                    self._in_documents(chunks[new])
-                    if isinstance(self.judge, InContext)
-                    else self.judge(
-                        [
-                            self.document(chunk).text if all_of else self.text(chunk)
-                            for chunk, all_of in zip(chunks[new].tolist(), whole[new], strict=True)
-                        ]
-                    )
-                )
-                made = made.astype(np.float16).astype(np.float32)  # as they will be read, so that no answer changes
+                made = make(new).astype(np.float16).astype(np.float32)  # as they will be read: no answer changes
                 with contextlib.suppress(StoreError):  # read-only, full, or held: they serve this process alone
-                    self.store.put_vectors(self.judge.name, ids[new], made)
-                self._judged.update((keys[at], vector) for at, vector in zip(new, made, strict=True))
-        return np.array([self._judged[key] for key in keys], dtype=np.float32).reshape(len(keys), self.judge.dim)
+                    self.store.put_vectors(embedder.name, ids[new], made)
+                known.update((keys[at], vector) for at, vector in zip(new, made, strict=True))
+        return np.array([known[key] for key in keys], dtype=np.float32).reshape(len(keys), embedder.dim)
 
     def readings(self, chunks: Ints, most: int) -> Ints:
         """The chunks of the first `most` different readings of `chunks`, best first; int64, ascending.
@@ -220,6 +230,13 @@ class Corpus:
         documents = self.snapshot.document[chunks]
         adjoin: npt.NDArray[np.bool_] = (np.diff(chunks) == 1) & (np.diff(documents) == 0)
         return adjoin
+
+    def derived(self, key: Hashable, make: Callable[[], Made]) -> Made:
+        """What a retriever derives of this state of the index by `make`: made once, kept as long as the state is."""
+        if key not in self._derived:
+            self._derived[key] = make()
+        made: Made = self._derived[key]
+        return made
 
     def scan_query(self, query: str) -> Floats:
         """The query in the scanned space; float32 [d].
