@@ -2,7 +2,8 @@
 
 words.py    what a text is searched by        lexical.py  BM25 over windows of any width
 dense.py    the nearest vectors, exactly      fuse.py     one ranking out of several
-corpus.py   the index as a retriever sees it  recipes.py  multiscale, bm25, dense, rrf
+blockmax.py the k best without scoring all    loops.py    the same, for numba to compile
+corpus.py   the index as a retriever sees it  recipes.py  multiscale, bm25, bmp, dense, rrf
 """
 
 from chunkwise.retrieve.corpus import Corpus, Retriever, candidates
