@@ -12,7 +12,6 @@ from __future__ import annotations
 
 import argparse
 import json
-import resource
 import subprocess
 import sys
 import tempfile
@@ -24,7 +23,7 @@ from typing import Any, Literal
 
 from . import stdlib
 from .llama_embedding import llama_embedding
-from .machine import RESULTS, as_markdown, offline, setting
+from .machine import RESULTS, as_markdown, offline, peak_mb, setting
 from .quality.chunkers import count, encoding
 from .quality.retrievers import sentence_transformer
 
@@ -169,16 +168,7 @@ def _run(worker: str, folder: Path, size: int | None) -> Seen:
 
 
 def _seen(start: float, index: float, chunks: int, limit: int | None = None) -> Seen:
-    return {"start_s": start, "index_s": index, "chunks": chunks, "limit": limit, "peak_mb": _peak_mb()}
-
-
-def _peak_mb() -> float:
-    # VmHWM belongs to this program alone; ru_maxrss can carry over what stood in the process before it.
-    status = Path("/proc/self/status")
-    if status.exists():
-        line = next(line for line in status.read_text().splitlines() if line.startswith("VmHWM"))
-        return int(line.split()[1]) / 1024
-    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
+    return {"start_s": start, "index_s": index, "chunks": chunks, "limit": limit, "peak_mb": peak_mb()}
 
 
 def _line(name: str, scale: float, seen: Seen) -> Seen:

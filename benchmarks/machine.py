@@ -7,6 +7,7 @@ import importlib.metadata
 import importlib.util
 import os
 import platform
+import resource
 import sys
 from pathlib import Path
 
@@ -71,3 +72,13 @@ def _processor() -> str:
 
 def _memory_gb() -> float:
     return os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES") / 1e9
+
+
+def peak_mb() -> float:
+    """The most memory that this process held at once, in MiB; of this program alone where the system tells."""
+    # VmHWM belongs to this program alone; ru_maxrss can carry over what stood in the process before it.
+    status = Path("/proc/self/status")
+    if status.exists():
+        line = next(line for line in status.read_text().splitlines() if line.startswith("VmHWM"))
+        return int(line.split()[1]) / 1024
+    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections import Counter
 
 import numpy as np
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -37,6 +38,26 @@ def test_postings_are_a_dictionary_of_places(texts: list[list[str]]) -> None:
         places, found = postings.of_term(term_hash(word))
         assert places.tolist() == sorted(places.tolist())
         assert dict(zip(places.tolist(), found.tolist(), strict=True)) == counts
+
+
+@given(documents, st.integers(1, 20))
+def test_stretches_of_documents_make_no_difference(texts: list[list[str]], stretch: int) -> None:
+    counted = [plain.count(chunks) for chunks in texts]
+    whole = Postings.of(counted)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("chunkwise.store.postings.STRETCH", stretch)
+        parts = Postings.of(counted)
+    for name in Postings.__slots__:
+        assert getattr(parts, name).dtype == getattr(whole, name).dtype
+        np.testing.assert_array_equal(getattr(parts, name), getattr(whole, name))
+
+
+@given(documents)
+def test_words_come_back_from_bytes(texts: list[list[str]]) -> None:
+    for counted in map(plain.count, texts):
+        again = WordCounts.of_bytes(counted.to_bytes())
+        for name in WordCounts.__slots__:
+            np.testing.assert_array_equal(getattr(again, name), getattr(counted, name))
 
 
 @given(documents)

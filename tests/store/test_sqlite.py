@@ -229,6 +229,46 @@ def test_vectors_made_in_a_document_belong_to_their_places(tmp_path: Path) -> No
         assert left.tolist() == [[-1, 0, 0], [0, -1, 0]]
 
 
+def test_vectors_of_before_they_were_appended_are_read_on(tmp_path: Path) -> None:
+    texts = {"/a": ["ash. ", "elm. ", "ash. "], "/b": ["oak. "]}
+    with closing(SQLiteStore(tmp_path / "kb", {"space": SPACE.name})) as old:
+        old._db.executescript(
+            "DROP TABLE vectors; CREATE TABLE vectors (space TEXT NOT NULL, id BLOB NOT NULL, vector BLOB NOT NULL,"
+            " PRIMARY KEY (space, id)) WITHOUT ROWID"
+        )
+        old.put(planted.entry(source, chunks, SPACE) for source, chunks in texts.items())
+        check(old.snapshot(), texts, True)
+
+
+def test_ids_that_begin_alike_have_their_own_vectors(tmp_path: Path) -> None:
+    """The matrix is filled by halves of ids; of these, the first are the same. And one other vector has no chunk."""
+    made = planted.entry("/a", ["ash ", "elm ", "ash "])
+    ids = [f"{7:016x}{second:016x}" for second in (9, 3, 9)]
+    chunks = [replace(chunk, id=key) for chunk, key in zip(made.chunks, ids, strict=True)]
+    with closing(SQLiteStore(tmp_path / "kb", {"space": "here"})) as store:
+        vectors = np.array([[1, 0], [0, 1], [1, 0]], dtype=np.float32)
+        store.put([replace(made, chunks=chunks, vectors=vectors)])
+        other = np.frombuffer(bytes.fromhex(f"{7:016x}{5:016x}"), dtype="V16")
+        store.put_vectors("here", other, np.ones((1, 2), np.float32))
+        matrix = store.snapshot().matrix
+        assert matrix is not None
+        assert matrix.tolist() == vectors.tolist()
+
+
+def test_however_few_rows_are_read_at_a_time(kb: SQLiteStore, monkeypatch: pytest.MonkeyPatch) -> None:
+    texts = {
+        "/a": ["ash. ", "elm. "],
+        "/b": ["oak. "],
+        "/c": [],
+        "/d": ["fir. ", "ash elm. ", "oak. "],
+        "/0": ["ash. "],
+    }
+    kb.put(planted.entry(source, chunks, SPACE) for source, chunks in texts.items())
+    monkeypatch.setattr("chunkwise.store.derive.ROWS", 2)
+    monkeypatch.setattr("chunkwise.store.postings.STRETCH", 3)
+    check(kb.snapshot(), texts, True)
+
+
 def test_chunks_without_vectors_make_no_matrix(kb: SQLiteStore) -> None:
     kb.put([planted.entry("/c", ["fir. "])])
     assert kb.snapshot().matrix is None

@@ -13,6 +13,7 @@ import numpy.typing as npt
 
 from chunkwise.embed import Distilled, InContext
 from chunkwise.errors import StaleError, StoreError
+from chunkwise.retrieve.blockmax import BlockMax
 from chunkwise.retrieve.dense import nearest, signs_apart
 from chunkwise.retrieve.lexical import Lexical, running_sum
 from chunkwise.retrieve.words import Words, words
@@ -44,6 +45,7 @@ class Corpus:
         self.roots = store.roots()
         self.scan, self.judge = scan, judge
         self._lexical: dict[tuple[int, ...], Lexical] = {}
+        self._blockmax: dict[int, BlockMax] = {}
         self._documents: OrderedDict[int, Document] = OrderedDict()
         self._vectors: dict[str, dict[bytes, Floats]] = {}
         self._sizes: dict[tuple[int, ...], Floats] = {}
@@ -70,6 +72,12 @@ class Corpus:
         if key not in self._lexical:
             self._lexical[key] = Lexical(self.snapshot.postings, key)
         return self._lexical[key]
+
+    def blockmax(self, size: int) -> BlockMax:
+        """Bounds of BM25 in blocks of `size` chunks, made when first asked for."""
+        if size not in self._blockmax:
+            self._blockmax[size] = BlockMax(self.lexical((0,)), size)
+        return self._blockmax[size]
 
     def nearest(self, query: str, k: int) -> tuple[Ints, Floats]:
         """The k chunks nearest to the query in the scanned space, exactly, with their cosines; none without a scan."""

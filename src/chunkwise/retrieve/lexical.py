@@ -34,7 +34,7 @@ class Lexical:
         self.widths = tuple(widths)
 
     @cached_property
-    def _norms(self) -> list[Floats]:
+    def norms(self) -> list[Floats]:
         """For each width, what a window's length adds to the denominator; float32 [places], infinite in the gaps."""
         norms = []
         place, lengths_alone = self.postings.place, self.postings.lengths
@@ -67,13 +67,12 @@ class Lexical:
             dense = len(near) > everywhere // 3  # then slices over everything beat gathers
             size = everywhere if dense else len(near)
             total = running_sum(places if dense else at, counts, size, reach)
-            for row, norm, width, weight in zip(scores, self._norms, self.widths, weights, strict=True):
+            for row, norm, width, weight in zip(scores, self.norms, self.widths, weights, strict=True):
                 score, below = room[0, :size], room[1, :size]
                 np.subtract(total[reach + width + 1 :][:size], total[reach - width :][:size], out=score)
                 np.add(score, norm if dense else norm[near], out=below)
                 score /= below
-                found = np.count_nonzero(score)
-                weight[column] = np.log1p((chunks - found + 0.5) / (found + 0.5))
+                weight[column] = idf(np.count_nonzero(score, keepdims=True), chunks)[0]
                 score *= weight[column]
                 if dense:
                     row += score
@@ -99,10 +98,16 @@ class Lexical:
             rows = where[places]
             total[rows[rows > 0], column] = counts[rows > 0]
         np.cumsum(total, axis=0, out=total)
-        for part, norm, width, weight in zip(parts, self._norms, self.widths, weights, strict=True):
+        for part, norm, width, weight in zip(parts, self.norms, self.widths, weights, strict=True):
             np.subtract(total[at + (reach + width + 1)], total[at + (reach - width)], out=part)
             part *= weight / (part + norm[place][:, None])
         return parts
+
+
+def idf(found: Ints, chunks: int) -> Floats:
+    """What terms weigh that `found` [t] of all `chunks` hold: Lucene's inverse document frequency, above zero."""
+    weights: Floats = np.log1p((chunks - found + 0.5) / (found + 0.5)).astype(np.float32)
+    return weights
 
 
 def running_sum(

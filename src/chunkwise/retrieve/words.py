@@ -9,6 +9,7 @@ from array import array
 from collections import defaultdict
 from collections.abc import Iterable, Sequence
 from functools import lru_cache
+from itertools import chain
 from typing import TYPE_CHECKING, TypeAlias
 
 import numpy as np
@@ -65,7 +66,7 @@ class Words:
 
     def hashes(self, text: str) -> Terms:
         """The distinct terms of a text as the index knows them: uint64, ascending."""
-        return np.unique(np.array([term_hash(term) for term in self.terms(text)], dtype=np.uint64))
+        return np.unique(np.array([value for word in _found(text) for value in self._hashes(word)], dtype=np.uint64))
 
     def count(self, texts: Sequence[str]) -> WordCounts:
         """The terms of many texts, counted. Each distinct word is looked at once, whatever its occurrences."""
@@ -77,9 +78,10 @@ class Words:
             ends.append(len(numbers))
         word = np.array(numbers, dtype=np.int32)
         text_of = np.repeat(np.arange(len(texts)), np.diff(ends))
-        expansions = [self._hashes(word) for word in distinct]
-        fan = np.array([len(hashes) for hashes in expansions], dtype=np.int64)
-        flat = np.array([value for hashes in expansions for value in hashes], dtype=np.uint64)
+        known = self._known
+        expansions = [known[word] if word in known else self._hashes(word) for word in distinct]
+        fan = np.fromiter(map(len, expansions), np.int64, len(expansions))
+        flat = np.fromiter(chain.from_iterable(expansions), np.uint64, int(fan.sum()))
         terms, term_of_flat = np.unique(flat, return_inverse=True)
         begins = np.cumsum(fan) - fan
         repeat = fan[word]

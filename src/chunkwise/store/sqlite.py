@@ -8,6 +8,7 @@ import json
 import os
 import sqlite3
 import time
+from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -16,15 +17,15 @@ import numpy as np
 import numpy.typing as npt
 
 from chunkwise.errors import NoStore, StaleError, StoreError
-from chunkwise.store import arrays
-from chunkwise.store.postings import Postings, WordCounts
+from chunkwise.store import arrays, derive
+from chunkwise.store.postings import Postings
 from chunkwise.store.protocol import Entry, FileState, Snapshot
-from chunkwise.store.signs import signs
 from chunkwise.units import Document, Floats, Ints, LineMap, place_id
 
 FILE = "chunkwise.sqlite3"
 DERIVED = "derived.safetensors"
 VERSION = 1
+CACHE = 2**16  # KiB, which the ids of a million vectors take: they come in no order
 
 _schema = """
 CREATE TABLE settings (key TEXT PRIMARY KEY, value TEXT NOT NULL) WITHOUT ROWID;
@@ -36,8 +37,8 @@ CREATE TABLE chunks (
     document INTEGER NOT NULL, ordinal INTEGER NOT NULL, id BLOB NOT NULL, start INTEGER NOT NULL,
     "end" INTEGER NOT NULL, tokens INTEGER NOT NULL, kind TEXT NOT NULL, path TEXT NOT NULL,
     PRIMARY KEY (document, ordinal)) WITHOUT ROWID;
-CREATE TABLE vectors (
-    space TEXT NOT NULL, id BLOB NOT NULL, vector BLOB NOT NULL, PRIMARY KEY (space, id)) WITHOUT ROWID;
+-- With a row id: by their random ids alone, long rows would be written all over the file.
+CREATE TABLE vectors (space TEXT NOT NULL, id BLOB NOT NULL, vector BLOB NOT NULL, PRIMARY KEY (space, id));
 """
 # Since version 1 was first written; made where it is missing, so that older stores are read on.
 _notes = """
@@ -102,7 +103,7 @@ class SQLiteStore:
                         document.source, document.id, state.size, state.modified, state.seen, document.media_type,
                         entry.language, json.dumps(dict(document.metadata)),
                         document.text.encode("utf-8", "surrogatepass"), _pack_lines(document.lines),
-                        document.lines.unit, _pack_words(entry.words),
+                        document.lines.unit, entry.words.to_bytes(),
                     ),
                 ).lastrowid  # fmt: skip
                 ids = [bytes.fromhex(chunk.id) for chunk in entry.chunks]
@@ -304,46 +305,22 @@ class SQLiteStore:
         db.execute("BEGIN")  # one consistent state, whatever a writer does meanwhile
         try:
             generation = self._generation()
-            documents = self._rows("SELECT number, source, language, words, content FROM documents ORDER BY source")
-            order = {number: at for at, (number, *_) in enumerate(documents)}
-            chunks = self._rows('SELECT document, id, start, "end", tokens FROM chunks ORDER BY document, ordinal')
-            space = self.settings.get("space", "")
-            vectors = dict(self._rows("SELECT id, vector FROM vectors WHERE space = ?", (space,)))
+            documents = derive.documents(db)
+            found = derive.derived(db, documents, self.settings.get("space", ""), self._in_context)
+        except sqlite3.DatabaseError as error:
+            raise _explained(error, self.path) from error
         finally:
             db.rollback()
-        numbers = np.array([order[row[0]] for row in chunks], dtype=np.int32)
-        inside = np.argsort(numbers, kind="stable")
-        chunks = [chunks[at] for at in inside]
-        columns = np.array([row[2:] for row in chunks], dtype=np.int32).reshape(len(chunks), 3)
-        postings = Postings.of([_unpack_words(words) for *_, words, _ in documents])
-        found = {
-            "document": numbers[inside],
-            "start": columns[:, 0],
-            "end": columns[:, 1],
-            "tokens": columns[:, 2],
-            "ids": _of_bytes([row[1] for row in chunks]),
-            "contents": _of_bytes([bytes.fromhex(content) for *_, content in documents]),
-            **{name: getattr(postings, name) for name in Postings.__slots__},
-        }
-        keys = [row[1] for row in chunks]
-        if self._in_context:
-            content = {number: key for number, *_, key in documents}
-            keys = [_place(content[row[0]], *row[2:4]) for row in chunks]
-        if chunks and all(key in vectors for key in keys):
-            matrix = np.frombuffer(b"".join(map(vectors.__getitem__, keys)), dtype=np.float16)
-            found["matrix"] = matrix.reshape(len(chunks), -1)
-            found["bits"] = signs(found["matrix"])
-        languages: dict[str, int] = {}
-        for _, _, language, *_ in documents:
-            languages[language] = languages.get(language, 0) + 1
         notes = {
             "generation": str(generation),
             "version": str(VERSION),
-            "sources": json.dumps([source for _, source, *_ in documents]),
-            "languages": json.dumps(languages),
+            "sources": json.dumps(documents.sources),
+            "languages": json.dumps(Counter(documents.languages)),
         }
         with contextlib.suppress(OSError):  # a read-only or full disk: the arrays serve this process alone
             arrays.save(self.path / DERIVED, found, notes)
+            if (mapped := self._read_derived(generation)) is not None:  # these need not stay in memory
+                return mapped
         return _snapshot(generation, found, notes)
 
 
@@ -393,6 +370,7 @@ def _connect(path: Path) -> sqlite3.Connection:
             db.execute("PRAGMA journal_mode = WAL")
             db.execute(_notes)
         db.execute("PRAGMA synchronous = NORMAL")
+        db.execute(f"PRAGMA cache_size = -{CACHE}")
         db.execute("SELECT COUNT(*) FROM settings").fetchone()
         db.create_function("bytes", 1, bytes.fromhex, deterministic=True)
         db.create_function("place", 3, _place, deterministic=True)
@@ -457,10 +435,6 @@ def _place(document: str, start: int, end: int) -> bytes:
     return bytes.fromhex(place_id(document, start, end))
 
 
-def _of_bytes(ids: list[bytes]) -> npt.NDArray[np.uint8]:
-    return np.frombuffer(b"".join(ids), dtype=np.uint8).reshape(len(ids), 16)
-
-
 def _as_ids(rows: npt.NDArray[np.uint8]) -> npt.NDArray[np.void]:
     return np.ascontiguousarray(rows).view("V16")[:, 0] if len(rows) else np.zeros(0, "V16")
 
@@ -472,20 +446,3 @@ def _pack_lines(lines: LineMap) -> bytes:
 def _unpack_lines(data: bytes, unit: Any) -> LineMap:
     starts, numbers = np.frombuffer(data, dtype=np.int32).reshape(2, -1).tolist()
     return LineMap(tuple(starts), tuple(numbers), unit)
-
-
-def _pack_words(words: WordCounts) -> bytes:
-    parts = (words.terms, words.first.astype(np.int32), words.chunks, words.counts, words.lengths)
-    sizes = np.array([len(part) for part in parts], dtype=np.int32)
-    return b"".join([sizes.tobytes(), *(part.tobytes() for part in parts)])
-
-
-def _unpack_words(data: bytes) -> WordCounts:
-    sizes = np.frombuffer(data, dtype=np.int32, count=5).tolist()
-    kinds = (np.uint64, np.int32, np.int32, np.int32, np.int32)
-    parts, at = [], 20
-    for size, kind in zip(sizes, kinds, strict=True):
-        parts.append(np.frombuffer(data, dtype=kind, count=size, offset=at))
-        at += parts[-1].nbytes
-    terms, first, chunks, counts, lengths = parts
-    return WordCounts(terms, first, chunks, counts, lengths)
