@@ -4,12 +4,29 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+import numpy as np
+
 from chunkwise.budget import Budget
 from chunkwise.compress import Compressor
 from chunkwise.compress.extract import kept
-from chunkwise.recipe import recipe
+from chunkwise.compress.group import marginal_winners
+from chunkwise.compress.spend import allotted, bought, candidates, fitted
+from chunkwise.compress.unit import Units, paragraphs, phrases, sentences, units
+from chunkwise.compress.value import (
+    MarginalInformation,
+    analyser,
+    by_passage,
+    by_surprise,
+    by_words,
+    vectors,
+)
+from chunkwise.models import Ask, CausalLM, Embed
+from chunkwise.recipe import BuildOther, recipe
+from chunkwise.select import Coverage, Relevance, greedy
 from chunkwise.tokens import Tokenizer
-from chunkwise.units import Passage, Span
+from chunkwise.units import Candidates, Document, Floats, Passage, Span
+
+TRUST = 0.3  # what the retriever's score of a passage counts for beside the question's words in a unit
 
 
 @recipe(
@@ -48,3 +65,92 @@ def _beginning(passage: Passage, tokens: int, tokenizer: Tokenizer) -> Passage |
             return cut
         tokens -= 1  # a cut tokenises otherwise at its end
     return None
+
+
+@recipe(
+    "extract",
+    family="compress",
+    seed="A Class of Submodular Functions for Document Summarization",
+    claim="keeps the sentences that cover the question's words, wherever they stand, with no model at all",
+    aliases=("sentences",),
+)
+def extract(spread: float = 1.0, floor: float = 0.2, *, tokenizer: Tokenizer) -> Compressor:
+    """Sentences, or statements of code, by value per token: what they say of the question's words and have not yet said.
+
+    spread: how many budgets full of its strongest evidence take a word's worth 1/e of the way to `floor`, as in the
+    selector `coverage`, whose gain it is. No model; every sentence stands in its source.
+    """
+
+    def compress(query: str, passages: Sequence[Passage], budget: Budget) -> list[Passage]:
+        cut = units(passages, sentences, tokenizer)
+        return bought(
+            cut, _worth(query, cut), lambda c: Coverage(c, spread * max(1, budget.tokens), floor),
+            budget.tokens, tokenizer,
+        )  # fmt: skip
+
+    return compress
+
+
+@recipe(
+    "selective-context",
+    family="compress",
+    seed="Compressing Context to Enhance Inference Efficiency of Large Language Models",
+    claim="leaves out the phrases that a language model foretells, where the same share by chance loses facts",
+)
+def selective_context(*, lm: CausalLM, tokenizer: Tokenizer) -> Compressor:
+    """The phrases that surprise a language model most, of passages whatever the question.
+
+    Phrases are runs that a mark or a function word ends, where the paper takes noun phrases of a parser. With the byte
+    model that comes with the package the surprise is that of a very small model.
+    """
+
+    def compress(query: str, passages: Sequence[Passage], budget: Budget) -> list[Passage]:
+        cut = units(passages, phrases, tokenizer)
+        choice = candidates(cut, by_surprise(cut, lm) + np.float32(1e-3))
+        return bought(cut, choice, Relevance, budget.tokens, tokenizer)
+
+    return compress
+
+
+@recipe(
+    "comi",
+    family="compress",
+    seed="COMI: Coarse-to-fine Context Compression via Marginal Information Gain",
+    claim="of sentences that say the same it keeps one, and spends the budget where something new is said",
+)
+def comi(relevance: float = 1.0, redundancy: float = 1.0, twin: float = 0.95, *, embed: Embed, tokenizer: Tokenizer) -> Compressor:
+    """Sentences of the highest marginal information gain: relevance to the question less what others have said.
+
+    relevance, redundancy: weights of the cosine with the question and with the nearest other; twin: cosine from which
+    a sentence is a repetition of one taken. Coarse: sentences stand in as many groups as the budget holds sentences,
+    and groups of low gain are made long, of high gain short. Fine: each group's best comes first, then what is left by
+    its gain. The paper merges the hidden states of a trained model, weighted by the same scores; here text is kept or
+    dropped. Where the embedder fails it is `extract`, with a FallbackWarning.
+    """
+
+    def compress(query: str, passages: Sequence[Passage], budget: Budget) -> list[Passage]:
+        cut = units(passages, sentences, tokenizer)
+        seen = vectors(embed, query, cut.texts, "comi") if len(cut) else None
+        if seen is None:
+            return extract(tokenizer=tokenizer)(query, passages, budget)
+        asked, said = seen
+        near = relevance * np.maximum(said @ asked, 0) + np.float32(1e-3)
+        groups = -(-len(cut) * budget.tokens // max(1, int(cut.costs.sum())))
+        first = marginal_winners(near, said, redundancy, groups)
+        worth = near + np.where(first, relevance + redundancy, 0).astype(np.float32)
+
+        def refuse(index: int, taken: list[int]) -> str:
+            return "says what another says" if taken and (said[taken] @ said[index]).max() >= twin else ""
+
+        return bought(
+            cut, candidates(cut, worth), lambda c: MarginalInformation(c.scores, said, redundancy),
+            budget.tokens, tokenizer, refuse,
+        )  # fmt: skip
+
+    return compress
+
+
+def _worth(query: str, cut: Units, texts: Sequence[str] | None = None) -> Candidates:
+    """The units by what they say of the question and how well their passage was found."""
+    aspects = by_words(query, cut, texts)
+    return candidates(cut, aspects.sum(axis=1) + TRUST * by_passage(cut), aspects)

@@ -1,0 +1,81 @@
+"""Rewrite: a text said in fewer words by a model that is asked, within a size and with its keywords, or not at all."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import NamedTuple
+
+from chunkwise.asking import MATERIAL, Asking, fenced
+from chunkwise.compress.keywords import missing
+from chunkwise.retrieve.words import Words
+from chunkwise.segment import sentence_bounds
+from chunkwise.tokens import Tokenizer
+from chunkwise.units import Document
+
+WORDS_PER_TOKEN = 0.7
+
+_SHORTEN = """\
+Say what the text below says in at most {words} words, for a reader whose question is: {query}
+Keep what bears on the question; leave out what does not, and what is said twice. Add nothing that the text does not
+say.{keep} Write the shorter text alone.
+"""
+_KEEP = " Keep these to the letter: {}."
+
+
+class Long(NamedTuple):
+    """A text that is to be at most `size` tokens, these keywords still in it."""
+
+    text: str
+    size: int
+    keywords: Sequence[str] = ()
+
+
+def rewritten(longs: Sequence[Long], query: str, asking: Asking, tokenizer: Tokenizer, analyse: Words) -> list[str | None]:
+    """Each text in at most its size, its keywords in it; None where no reply can be used.
+
+    A reply that is too long is cut after a sentence. Keywords that it lost are added behind it in square brackets,
+    as many as its size allows; room for them is left. A reply that has no word of its text is none.
+    """
+    prompts = [_prompt(long, query) for long in longs]
+    made = []
+    for long, reply in zip(longs, asking.each(prompts), strict=True):
+        said = None if reply is None else _with_keywords(reply, long, tokenizer)
+        if said is not None and not set(analyse.terms(said)) & set(analyse.terms(long.text)):
+            said = None
+        if said is None and reply is not None:
+            asking.misread()
+        made.append(said)
+    return made
+
+
+def clipped(text: str, size: int, tokenizer: Tokenizer) -> str:
+    """The text's first sentences, as many as come to at most `size` tokens; "" where the first one does not fit."""
+    text = text.strip()
+    starts = tokenizer.offsets(text).starts
+    if len(starts) <= size:
+        return text
+    ends = sentence_bounds(Document.of(text), 1)
+    for end in reversed(ends[(ends > 0) & (ends <= starts[size])].tolist()):
+        if tokenizer.count(beginning := text[:end].rstrip()) <= size:
+            return beginning
+    return ""
+
+
+def _prompt(long: Long, query: str) -> str:
+    keep = _KEEP.format("; ".join(long.keywords)) if long.keywords else ""
+    words = max(1, int(WORDS_PER_TOKEN * long.size))
+    return f"{_SHORTEN.format(words=words, query=' '.join(query.split()), keep=keep)}{MATERIAL}{fenced(long.text)}"
+
+
+def _with_keywords(reply: str, long: Long, tokenizer: Tokenizer) -> str | None:
+    said = clipped(reply, long.size, tokenizer)
+    while said:
+        lost = missing(long.keywords, said)
+        whole = f"{said} [{'; '.join(lost)}]" if lost else said
+        if tokenizer.count(whole) <= long.size:
+            return whole
+        shorter = clipped(said, tokenizer.count(said) - 1, tokenizer)
+        if not shorter:
+            break
+        said = shorter
+    return None
