@@ -4,11 +4,16 @@ from __future__ import annotations
 
 import re
 from bisect import bisect_left
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from itertools import pairwise
 from operator import attrgetter
 from typing import Literal, NamedTuple, TypeAlias
 
+import numpy as np
+
 from chunkwise.compress.keywords import names
+from chunkwise.compress.unit import Units
 from chunkwise.units import Span
 
 Kind: TypeAlias = Literal["he", "she", "person", "thing", "several"]
@@ -72,6 +77,41 @@ class _Mention(NamedTuple):
     at: int
     name: str
     kind: Kind
+
+
+@dataclass(frozen=True, slots=True)
+class Resolved:
+    """Sentences with names in place of the pronouns that open them. units: sentences; found: for each its antecedent."""
+
+    units: Units
+    found: tuple[Antecedent | None, ...]
+
+    @classmethod
+    def of(cls, units: Units) -> Resolved:
+        """The sentences of all passages; a name is looked for in the sentence's own passage alone."""
+        found: list[Antecedent | None] = []
+        edges = np.searchsorted(units.of, np.arange(len(units.passages) + 1)).tolist()
+        for passage, (first, last) in zip(units.passages, pairwise(edges), strict=True):
+            found += antecedents(passage.text, units.spans[first:last])
+        return cls(units, tuple(found))
+
+    @property
+    def texts(self) -> list[str]:
+        """What each sentence says with its pronoun resolved."""
+        return [
+            text if one is None else text[: one.pronoun.start - start] + one.said + text[one.pronoun.end - start :]
+            for text, one, (start, _) in zip(self.units.texts, self.found, self.units.spans, strict=True)
+        ]
+
+    def instead(self, taken: Iterable[int]) -> dict[int, dict[Span, str]]:
+        """What stands for the pronouns of those sentences that are taken without the one before; by passage."""
+        chosen = set(taken)
+        made: dict[int, dict[Span, str]] = {}
+        for at in chosen:
+            of, one = int(self.units.of[at]), self.found[at]
+            if one is not None and not (at - 1 in chosen and self.units.of[at - 1] == of):
+                made.setdefault(of, {})[one.pronoun] = one.said
+        return made
 
 
 def antecedents(text: str, sentences: Sequence[Span]) -> list[Antecedent | None]:

@@ -8,14 +8,16 @@ import numpy as np
 
 from chunkwise.budget import Budget
 from chunkwise.compress import Compressor
+from chunkwise.compress.coreference import Resolved
 from chunkwise.compress.extract import kept
 from chunkwise.compress.group import marginal_winners
 from chunkwise.compress.spend import allotted, bought, candidates, fitted
-from chunkwise.compress.unit import Units, paragraphs, phrases, sentences, units
+from chunkwise.compress.unit import Units, key_phrases, paragraphs, phrases, sentences, units
 from chunkwise.compress.value import (
     MarginalInformation,
     analyser,
     by_passage,
+    by_rarity,
     by_surprise,
     by_words,
     vectors,
@@ -146,6 +148,89 @@ def comi(relevance: float = 1.0, redundancy: float = 1.0, twin: float = 0.95, *,
             cut, candidates(cut, worth), lambda c: MarginalInformation(c.scores, said, redundancy),
             budget.tokens, tokenizer, refuse,
         )  # fmt: skip
+
+    return compress
+
+
+@recipe(
+    "indic-context-shorten",
+    family="compress",
+    seed="Long-context Non-factoid Question Answering in Indic Languages",
+    claim="the paragraph that answers is kept and read with names for its pronouns, which word overlap alone would lose",
+    aliases=("context-shorten",),
+)
+def context_shorten(ahead: float = 2.0, *, embed: Embed, tokenizer: Tokenizer) -> Compressor:
+    """Sentences of the paragraphs most likely to answer, a name in place of the pronoun that opens one.
+
+    ahead: budgets full of the best paragraphs, whose sentences are looked at. A paragraph's score is the cosine with
+    the question and what it says of its words, where the paper has a cross-encoder. Pronouns are resolved before
+    anything is scored, by `coreference.antecedents`: rules for English, where the paper has models for Indic languages;
+    other text is scored as it stands. A name is put in where the sentence before is not kept, and is no part of the
+    source. The paper's triples (open information extraction) are left out: it found them no help when verbalised.
+    """
+
+    def compress(query: str, passages: Sequence[Passage], budget: Budget) -> list[Passage]:
+        cut, blocks = (units(passages, by, tokenizer) for by in (sentences, paragraphs))
+        names = Resolved.of(cut)
+        if not len(cut):
+            return []
+        block = cut.within(blocks)
+        texts = [""] * len(blocks)
+        for at, text in zip(block.tolist(), names.texts, strict=True):
+            texts[at] += text
+        worth = by_words(query, blocks, texts).sum(axis=1) + TRUST * by_passage(blocks)
+        if (seen := vectors(embed, query, texts, "indic-context-shorten")) is not None:
+            worth = worth + np.maximum(seen[1] @ seen[0], 0)
+        best = np.argsort(-worth, kind="stable")
+        before = np.cumsum(blocks.costs[best]) - blocks.costs[best]
+        looked = np.isin(block, best[before < ahead * budget.tokens])
+        aspects = by_words(query, cut, names.texts)
+        choice = candidates(cut, (aspects.sum(axis=1) + TRUST * worth[block]) * looked, aspects * looked[:, None])
+
+        def make(room: int) -> list[Passage]:
+            taken = greedy(choice, room, Coverage(choice, max(1, budget.tokens)))[0]
+            return cut.assembled(taken, tokenizer, instead=names.instead(taken))
+
+        return fitted(make, budget.tokens)
+
+    return compress
+
+
+@recipe(
+    "kant",
+    family="compress",
+    seed="Key-Augmented Neural Triggers for Knowledge Sharing",
+    claim="key phrases lead a question to the facts they stand in, and stand for the rest in a shorter prompt",
+    aliases=("anchors",),
+)
+def kant(facts: float = 0.7, *, tokenizer: Tokenizer) -> Compressor:
+    """The sentences whose key phrases the question asks for, and of the other passages their key phrases alone.
+
+    facts: the share of the budget that sentences may take, 0 to 1. The paper trains a model on questions made of a
+    repository, so that short anchors in the prompt call up what the weights have learnt. Here nothing is trained: an
+    anchor is a phrase of the text, what it calls up is the sentence that it stands in, and the anchors of the rest tell
+    the reader what else there is to ask for.
+    """
+
+    def compress(query: str, passages: Sequence[Passage], budget: Budget) -> list[Passage]:
+        stored, anchors = (units(passages, by, tokenizer) for by in (sentences, key_phrases))
+        if not len(anchors):
+            return extract(tokenizer=tokenizer)(query, passages, budget)
+        hit = by_words(query, anchors)
+        called = np.zeros((len(stored), hit.shape[1]), dtype=np.float32)
+        np.maximum.at(called, anchors.within(stored), hit)
+        choice = candidates(stored, called.sum(axis=1) * (1 + TRUST * by_passage(stored)), called)
+        rare = candidates(anchors, by_rarity(anchors) * by_passage(anchors))
+        both = stored.plus(anchors)
+
+        def make(room: int) -> list[Passage]:
+            told = greedy(choice, int(facts * room), Coverage(choice, max(1, budget.tokens)))[0]
+            silent = ~np.isin(anchors.of, stored.of[told])
+            left = room - int(stored.costs[told].sum())
+            shown = greedy(rare, left, Relevance(rare), lambda at, _: "" if silent[at] else "its passage speaks")[0]
+            return both.assembled([*told, *(len(stored) + at for at in shown)], tokenizer)
+
+        return fitted(make, budget.tokens)
 
     return compress
 

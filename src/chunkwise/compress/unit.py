@@ -73,8 +73,13 @@ class Units:
         for unit in sorted(taken):
             chosen.setdefault(int(self.of[unit]), []).append(self.spans[unit])
         said = instead or {}
-        made = (kept(self.passages[of], spans, tokenizer, gap, said.get(of, {})) for of, spans in chosen.items())
+        made = (kept(self.passages[of], chosen[of], tokenizer, gap, said.get(of, {})) for of in sorted(chosen))
         return [passage for passage in made if passage is not None]
+
+    def plus(self, other: Units) -> Units:
+        """These units, then the other ones of the same passages; where they overlap, text is kept once."""
+        of, costs = np.concatenate((self.of, other.of)), np.concatenate((self.costs, other.costs))
+        return Units(self.passages, of, self.spans + other.spans, costs)
 
 
 def units(passages: Sequence[Passage], cut: Cut, tokenizer: Tokenizer) -> Units:
@@ -113,6 +118,18 @@ def phrases(passage: Passage) -> list[Span]:
             starts.append(word.start())
         end, meant = word.end(), means
     return _between(passage.text, starts)
+
+
+def key_phrases(passage: Passage) -> list[Span]:
+    """The phrases without the function words that lead them and the marks that end them; those with a word of weight."""
+    terms, text = words().terms, passage.text
+    found = []
+    for start, end in phrases(passage):
+        said = [word.span() for word in _WORD.finditer(text, start, end)]
+        weighty = next((at for at, word in enumerate(said) if terms(text[slice(*word)])), None)
+        if weighty is not None:
+            found.append(Span(said[weighty][0], said[-1][1]))
+    return found
 
 
 def _between(text: str, cuts: Sequence[int]) -> list[Span]:

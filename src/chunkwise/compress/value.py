@@ -60,6 +60,15 @@ def by_passage(units: Units) -> Floats:
     return np.asarray(shares, dtype=np.float32)[units.of]
 
 
+def by_rarity(units: Units) -> Floats:
+    """The mean rarity of each unit's terms among the passages, from 0 to about 1; float32 [n]."""
+    analyse = analyser(units.passages).terms
+    common = Counter(term for passage in units.passages for term in set(analyse(passage.text)))
+    most = np.log1p(len(units.passages))
+    found = [[1 - np.log(common[term]) / most for term in analyse(text) if common[term]] for text in units.texts]
+    return np.array([sum(rare) / len(rare) if rare else 0.0 for rare in found], dtype=np.float32)
+
+
 def by_surprise(units: Units, lm: CausalLM) -> Floats:
     """Mean nats of each unit's tokens given all that stands before it in its passage; float32 [n]."""
     from chunkwise.segment.surprise.perplexity import log_perplexity
