@@ -11,7 +11,8 @@ from chunkwise.compress import Compressor
 from chunkwise.compress.coreference import Resolved
 from chunkwise.compress.extract import kept
 from chunkwise.compress.group import marginal_winners
-from chunkwise.compress.spend import allotted, bought, candidates, fitted
+from chunkwise.compress.rewrite import shortened
+from chunkwise.compress.spend import allotted, best_within, bought, candidates, fitted
 from chunkwise.compress.unit import Units, key_phrases, paragraphs, phrases, sentences, units
 from chunkwise.compress.value import (
     MarginalInformation,
@@ -22,6 +23,7 @@ from chunkwise.compress.value import (
     by_words,
     vectors,
 )
+from chunkwise.asking import Asking
 from chunkwise.models import Ask, CausalLM, Embed
 from chunkwise.recipe import BuildOther, recipe
 from chunkwise.select import Coverage, Relevance, greedy
@@ -148,6 +150,54 @@ def comi(relevance: float = 1.0, redundancy: float = 1.0, twin: float = 0.95, *,
             cut, candidates(cut, worth), lambda c: MarginalInformation(c.scores, said, redundancy),
             budget.tokens, tokenizer, refuse,
         )  # fmt: skip
+
+    return compress
+
+
+@recipe(
+    "scope",
+    family="compress",
+    seed="SCOPE: A Generative Approach for LLM Prompt Compression",
+    claim="what is relevant is shortened least, and names and numbers survive a rewriting that would drop them",
+)
+def scope(
+    size: int = 96, least: int = 16, keep: int = 4, *, ask: Ask, embed: Embed, tokenizer: Tokenizer, build: BuildOther
+) -> Compressor:
+    """Semantic chunks, each rewritten to the length that its relevance earns it, its keywords kept.
+
+    size: tokens of a chunk at the most; least: one of fewer tokens, an outlier, is merged into its neighbour; keep: how
+    many names, numbers, identifiers and citations of each chunk must survive. Lengths are shared out by relevance to
+    the question; a chunk whose share holds it whole is not touched. One question to the model for each of the others,
+    four at a time. Where no reply can be used the chunk's sentences are chosen instead, and a FallbackWarning says so
+    once. How relevance becomes a ratio is our reconstruction.
+    """
+    cut_up = build(f"semantic:size={size},least={least}", "segment")
+
+    def chunks(passage: Passage) -> list[Span]:
+        spans: list[Span] = cut_up(Document.of(passage.text, passage.source), tokenizer.offsets(passage.text))
+        return spans
+
+    def compress(query: str, passages: Sequence[Passage], budget: Budget) -> list[Passage]:
+        chunked, cut = (units(passages, by, tokenizer) for by in (chunks, sentences))
+        if not len(chunked):
+            return []
+        weights = by_words(query, chunked).sum(axis=1) + TRUST * by_passage(chunked)
+        if (seen := vectors(embed, query, chunked.texts, "scope")) is not None:
+            weights = weights + np.maximum(seen[1] @ seen[0], 0)
+        sizes = allotted(chunked.costs, weights, budget.tokens)
+        with Asking(ask, "scope", "the best sentences stand for the chunk") as asking:
+            short = shortened(chunked, sizes, keep, query, asking, tokenizer)
+        told = np.array([at in short or whole for at, whole in enumerate(sizes >= chunked.costs)])
+        inside = cut.within(chunked)
+        picked = best_within(_worth(query, cut), inside, sizes * ~told)
+        pieces = short.units.only(np.flatnonzero(told)).plus(cut.only(picked))
+        choice = candidates(pieces, np.concatenate((weights[told], weights[inside[picked]])))
+        return fitted(
+            lambda room: pieces.assembled(
+                greedy(choice, room, Relevance(choice))[0], tokenizer, instead=short.instead
+            ),
+            budget.tokens,
+        )
 
     return compress
 

@@ -2,15 +2,22 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from bisect import bisect_right
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from itertools import pairwise
 from typing import NamedTuple
 
+import numpy as np
+
 from chunkwise.asking import MATERIAL, Asking, fenced
-from chunkwise.compress.keywords import missing
+from chunkwise.compress.keywords import keywords, missing
+from chunkwise.compress.unit import Units
+from chunkwise.compress.value import analyser
 from chunkwise.retrieve.words import Words
 from chunkwise.segment import sentence_bounds
 from chunkwise.tokens import Tokenizer
-from chunkwise.units import Document
+from chunkwise.units import Document, Ints, Span
 
 WORDS_PER_TOKEN = 0.7
 
@@ -20,6 +27,53 @@ Keep what bears on the question; leave out what does not, and what is said twice
 say.{keep} Write the shorter text alone.
 """
 _KEEP = " Keep these to the letter: {}."
+
+
+@dataclass(frozen=True, slots=True)
+class Shortened:
+    """Units of which some are said anew. units: all of them, those at their new cost; said: by their number."""
+
+    units: Units
+    said: Mapping[int, str]
+
+    def __contains__(self, unit: int) -> bool:
+        return unit in self.said
+
+    @property
+    def instead(self) -> dict[int, dict[Span, str]]:
+        """What stands in place of which spans, by passage, with the blanks that end what stood there."""
+        made: dict[int, dict[Span, str]] = {}
+        for at, said in self.said.items():
+            of, (start, end) = int(self.units.of[at]), self.units.spans[at]
+            stood = self.units.passages[of].text[start:end]
+            made.setdefault(of, {})[Span(start, end)] = said + stood[len(stood.rstrip()) :]
+        return made
+
+
+def shortened(units: Units, sizes: Ints, keep: int, query: str, asking: Asking, tokenizer: Tokenizer) -> Shortened:
+    """The units that are larger than their size, which is not 0, said anew in that size where a reply can be used.
+
+    keep: how many keywords of each must survive, those that stand nearest to the question's words first.
+    """
+    analyse = analyser(units.passages)
+    asked = set(analyse.terms(query))
+    large = np.flatnonzero((sizes > 0) & (sizes < units.costs)).tolist()
+    texts = units.texts
+    longs = [Long(texts[at], int(sizes[at]), _wanted(texts[at], asked, keep, analyse)) for at in large]
+    replies = rewritten(longs, query, asking, tokenizer, analyse)
+    said = {at: reply for at, reply in zip(large, replies, strict=True) if reply is not None}
+    costs = units.costs.copy()
+    for at, reply in said.items():
+        costs[at] = tokenizer.count(reply)
+    return Shortened(replace(units, costs=costs), said)
+
+
+def _wanted(text: str, asked: set[str], keep: int, analyse: Words) -> list[str]:
+    """The keywords of the text, those first whose sentence has most of the question's words."""
+    bounds = sentence_bounds(Document.of(text), 1).tolist()
+    shared = [len(asked & set(analyse.terms(text[start:end]))) for start, end in pairwise(bounds)]
+    near = {word: shared[max(0, bisect_right(bounds, text.find(word)) - 1)] for word in keywords(text)}
+    return sorted(near, key=lambda word: -near[word])[:keep]
 
 
 class Long(NamedTuple):

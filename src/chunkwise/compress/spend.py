@@ -7,7 +7,7 @@ from collections.abc import Callable
 import numpy as np
 
 from chunkwise.compress.unit import Units
-from chunkwise.select import Gain, greedy
+from chunkwise.select import Coverage, Gain, greedy
 from chunkwise.select.search import Refusal, no_refusal
 from chunkwise.tokens import Tokenizer
 from chunkwise.units import Candidates, Floats, Ints, Passage
@@ -47,6 +47,18 @@ def fitted(make: Callable[[int], list[Passage]], tokens: int) -> list[Passage]:
             return made
         room = min(room - 1, room * tokens // total)
     return []
+
+
+def best_within(choice: Candidates, groups: Ints, sizes: Ints) -> Ints:
+    """The candidates that each group's own size buys, by coverage; ascending. groups: int64 [n], the group of each."""
+    taken: list[int] = []
+    for group in np.flatnonzero(sizes).tolist():
+        mine = np.flatnonzero(groups == group)
+        aspects = None if choice.aspects is None else choice.aspects[mine]
+        part = Candidates(mine, choice.scores[mine], choice.costs[mine], aspects=aspects)
+        size = int(sizes[group])
+        taken += mine[greedy(part, size, Coverage(part, size))[0]].tolist()
+    return np.array(sorted(taken), dtype=np.int64)
 
 
 def allotted(costs: Ints, weights: Floats, tokens: int, least: int = LEAST) -> Ints:
