@@ -15,7 +15,6 @@ import argparse
 import json
 import tempfile
 import time
-from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -74,9 +73,7 @@ def half(data: DataSet, which: str, most: int) -> list[int]:
     return [numbers[int(at)] for at in chosen]
 
 
-def measured(
-    data: DataSet, picked: list[int], names: list[str], budgets: list[int]
-) -> dict[str, dict[int, Row]]:
+def measured(data: DataSet, picked: list[int], names: list[str], budgets: list[int]) -> dict[str, dict[int, Row]]:
     """Every row's packs of the picked questions; the rows take turns, so that the machine's moods are shared."""
     import chunkwise
     from chunkwise import Document
@@ -190,7 +187,9 @@ def _options() -> argparse.Namespace:
     parser.add_argument("--sets", type=_list, default=list(SHOWN), help=f"of {','.join(SETS)}")
     parser.add_argument("--compressors", type=_list, default=list(OFFLINE), help="specs")
     parser.add_argument("--budgets", type=lambda text: [int(part) for part in text.split(",")], default=list(BUDGETS))
-    parser.add_argument("--half", choices=("tuned", "held-out"), default="held-out", help="which questions; %(default)s")
+    parser.add_argument(
+        "--half", choices=("tuned", "held-out"), default="held-out", help="which questions; %(default)s"
+    )
     parser.add_argument("--most", type=int, default=150, help="questions of a set; %(default)s")
     parser.add_argument("--out", type=Path, default=RESULTS, help="folder for compression.{md,json,svg}")
     return parser.parse_args()

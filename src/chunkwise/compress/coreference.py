@@ -47,7 +47,9 @@ _THING = re.compile(
     r"January|February|March|April|May|June|July|August|September|October|November|December|"
     r"Monday|Tuesday|Wednesday|Thursday|Friday|Saturday|Sunday)\b"
 )
-_PLACED = re.compile(r"\b(?:in|at|near|into|through|across|inside|outside|towards?|around)\s+(?:the\s+)?\Z", re.IGNORECASE)
+_PLACED = re.compile(
+    r"\b(?:in|at|near|into|through|across|inside|outside|towards?|around)\s+(?:the\s+)?\Z", re.IGNORECASE
+)
 _ARTICLE = re.compile(r"\b(?:the|a|an)\s+\Z", re.IGNORECASE)
 _THE = re.compile(r"\bthe\s+\Z", re.IGNORECASE)
 _GIVEN = {  # the commonest given names of English texts; a name that is in neither list may be anybody's

@@ -19,7 +19,9 @@ def marginal_winners(relevance: Floats, vectors: Floats, redundancy: float, grou
     won = np.zeros(n, dtype=bool)
     groups = min(n, max(1, groups))
     edges = _even(n, groups)
-    leaders = np.array([start + int(relevance[start:end].argmax()) for start, end in zip(edges, edges[1:], strict=False)])
+    leaders = np.array(
+        [start + int(relevance[start:end].argmax()) for start, end in zip(edges, edges[1:], strict=False)]
+    )
     gains = relevance[leaders] - redundancy * _nearest(vectors[leaders])
     edges = resized(n, gains)
     for start, end in zip(edges, edges[1:], strict=False):

@@ -14,9 +14,7 @@ _EXACT = re.compile(
     r"|\b(?:\w+_\w+|[a-z]+[A-Z]\w*|[A-Z]\w*[a-z][A-Z]\w*|\w+\(\))"  # identifiers
     r"|[$€£¥]?\d+(?:[.,:/-]\d+)*(?:\s?%)?"  # numbers
 )
-_NAME = regex.compile(
-    r"\b\p{Lu}\w*(?:[’'.-]\w+)*(?:\s(?:(?:of|the|de|von|van|da|and)\s){0,2}\p{Lu}\w*(?:[’'.-]\w+)*)*"
-)
+_NAME = regex.compile(r"\b\p{Lu}\w*(?:[’'.-]\w+)*(?:\s(?:(?:of|the|de|von|van|da|and)\s){0,2}\p{Lu}\w*(?:[’'.-]\w+)*)*")
 _STARTS = re.compile(r"(?:\A|[.!?:;\"“‘'(\[\n•*#|>-])\s*\Z")
 
 
@@ -52,4 +50,3 @@ def missing(wanted: Iterable[str], text: str) -> list[str]:
     """Those keywords that the text does not have, whatever their case."""
     there = text.casefold()
     return [word for word in wanted if word.casefold() not in there]
-

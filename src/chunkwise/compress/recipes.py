@@ -2,33 +2,39 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from dataclasses import replace
 
 import numpy as np
 
+from chunkwise.asking import Asking
 from chunkwise.budget import Budget
 from chunkwise.compress import Compressor
 from chunkwise.compress.coreference import Resolved
+from chunkwise.compress.digest import digested
 from chunkwise.compress.extract import kept
 from chunkwise.compress.group import marginal_winners
+from chunkwise.compress.memory import Memory, remembered
 from chunkwise.compress.rewrite import shortened
-from chunkwise.compress.spend import allotted, best_within, bought, candidates, fitted
+from chunkwise.compress.spend import LEAST, allotted, best_within, bought, candidates, fitted
+from chunkwise.compress.statement import Statement, quoted, shared_out, spoken
+from chunkwise.compress.thought import concluded, trimmed
 from chunkwise.compress.unit import Units, key_phrases, paragraphs, phrases, sentences, units
 from chunkwise.compress.value import (
     MarginalInformation,
-    analyser,
     by_passage,
     by_rarity,
+    by_shared_words,
     by_surprise,
     by_words,
     vectors,
 )
-from chunkwise.asking import Asking
+from chunkwise.errors import UserError
 from chunkwise.models import Ask, CausalLM, Embed
 from chunkwise.recipe import BuildOther, recipe
 from chunkwise.select import Coverage, Relevance, greedy
 from chunkwise.tokens import Tokenizer
-from chunkwise.units import Candidates, Document, Floats, Passage, Span
+from chunkwise.units import Candidates, Document, Passage, Span
 
 TRUST = 0.3  # what the retriever's score of a passage counts for beside the question's words in a unit
 
@@ -122,7 +128,9 @@ def selective_context(*, lm: CausalLM, tokenizer: Tokenizer) -> Compressor:
     seed="COMI: Coarse-to-fine Context Compression via Marginal Information Gain",
     claim="of sentences that say the same it keeps one, and spends the budget where something new is said",
 )
-def comi(relevance: float = 1.0, redundancy: float = 1.0, twin: float = 0.95, *, embed: Embed, tokenizer: Tokenizer) -> Compressor:
+def comi(
+    relevance: float = 1.0, redundancy: float = 1.0, twin: float = 0.95, *, embed: Embed, tokenizer: Tokenizer
+) -> Compressor:
     """Sentences of the highest marginal information gain: relevance to the question less what others have said.
 
     relevance, redundancy: weights of the cosine with the question and with the nearest other; twin: cosine from which
@@ -193,9 +201,7 @@ def scope(
         pieces = short.units.only(np.flatnonzero(told)).plus(cut.only(picked))
         choice = candidates(pieces, np.concatenate((weights[told], weights[inside[picked]])))
         return fitted(
-            lambda room: pieces.assembled(
-                greedy(choice, room, Relevance(choice))[0], tokenizer, instead=short.instead
-            ),
+            lambda room: pieces.assembled(greedy(choice, room, Relevance(choice))[0], tokenizer, instead=short.instead),
             budget.tokens,
         )
 
@@ -285,7 +291,113 @@ def kant(facts: float = 0.7, *, tokenizer: Tokenizer) -> Compressor:
     return compress
 
 
+@recipe(
+    "prism",
+    family="compress",
+    seed="Long-Range Tasks Using Short-Context LLMs: Incremental Reasoning With Structured Memories",
+    claim="a bounded memory of typed entries keeps facts met early, under prompts that share nearly all of their prefix",
+)
+def prism(types: str = "person|place|event|number|fact", *, ask: Ask, tokenizer: Tokenizer) -> Compressor:
+    """What a model writes into a typed memory as it reads the passages one by one, each entry under its passage.
+
+    types: of the entries, between bars. The memory is bounded by the budget; a prompt is the instructions, the memory
+    in the order it was written and the next passage, so that it begins as the last one did. One question a passage, one
+    after the other. A passage with no usable reply has its best sentences written into the memory, and a
+    FallbackWarning says so once. What is written anew cites its whole passage.
+    """
+    kinds = [kind.strip().casefold() for kind in types.split("|") if kind.strip()]
+
+    def compress(query: str, passages: Sequence[Passage], budget: Budget) -> list[Passage]:
+        if not passages or not budget.tokens:
+            return []
+        best = _best_of_each(query, units(passages, sentences, tokenizer))
+        share = max(2 * LEAST, budget.tokens // len(passages))
+        worth = by_shared_words(query, passages)
+        memory = Memory(budget.tokens, worth, tokenizer)
+        with Asking(ask, "prism", "the best sentences of a passage are remembered") as asking:
+            remembered(passages, query, kinds, memory, lambda number: best(number, share), asking)
+        held = memory.statements
+        return spoken(held, worth, passages, budget.tokens, tokenizer)
+
+    return compress
+
+
+@recipe(
+    "mapreduce-v2",
+    family="compress",
+    seed="LLMtimesMapReduce-V2: Entropy-Driven Convolutional Test-Time Scaling for Generating Long-Form Articles from"
+    " Extremely Long Resources",
+    claim="digests of neighbours merged layer by layer tell more for a token each time, and every passage is still cited",
+)
+def mapreduce(width: int = 3, *, ask: Ask, tokenizer: Tokenizer) -> Compressor:
+    """Digests of all passages, merged with their neighbours layer by layer, each line under a passage it comes from.
+
+    width: how many neighbouring digests are merged, 3 or more; windows overlap by one. Every line bears the numbers of
+    its passages through all layers, so that what is said can be cited. A merge that tells less than its parts, or none
+    that can be read, is replaced by their most informative lines; a passage with no usable digest by its best
+    sentences, and a FallbackWarning says so once. About two questions for each passage, four at a time.
+    """
+    if width < 3:
+        raise UserError(f"width={width}: digests that overlap by one shrink from three on; give width=3 or more")
+
+    def compress(query: str, passages: Sequence[Passage], budget: Budget) -> list[Passage]:
+        told = [passage for passage in passages if passage.text.strip()]
+        if not told or not budget.tokens:
+            return []
+        best = _best_of_each(query, units(told, sentences, tokenizer))
+        with Asking(ask, "mapreduce-v2", "the most informative lines stand for the digest") as asking:
+            made = digested(told, query, width, budget.tokens, best, asking, tokenizer)
+        held = shared_out([one for digest in made.layers[-1] for one in digest])
+        silent = set(range(len(told))) - {one.of[0] for one in held}
+        held += [one for number in sorted(silent) for one in best(number, LEAST * 2)[:1]]
+        return spoken(held, by_shared_words(query, told), told, budget.tokens, tokenizer)
+
+    return compress
+
+
+@recipe(
+    "trimr",
+    family="compress",
+    seed="TrimR: Verifier-based Training-Free Thinking Compression for Efficient Test-Time Scaling",
+    claim="a reasoning trace ends where it has agreed with itself often enough, its answer unchanged",
+)
+def trimr(agree: int = 2, *, tokenizer: Tokenizer) -> Compressor:
+    """Reasoning traces up to the thought in which the same answer was reached `agree` times in a row.
+
+    Thoughts that repeat an earlier one are left out too. What still does not fit is chosen sentence by sentence, the
+    one that states the answer first. The paper's verifier is a small model that compares answers while the model
+    thinks; here answers are compared by normal form, on a trace that is there: one that concludes something else later
+    is not stopped before. `thought.enough` is the rule for one that is still being written. Other text is as with
+    `extract`. Nothing is asked of any model; how much time it saves is the endpoint's to show.
+    """
+    if agree < 1:
+        raise UserError(f"agree={agree}: give 1 or more conclusions; 2 stops at the first that is confirmed")
+
+    def compress(query: str, passages: Sequence[Passage], budget: Budget) -> list[Passage]:
+        short = [kept(passage, trimmed(passage, agree), tokenizer) for passage in passages]
+        told = [passage for passage in short if passage is not None]
+        cut = units(told, sentences, tokenizer)
+        choice = _worth(query, cut)
+        final = {int(of): at for at, (of, text) in enumerate(zip(cut.of, cut.texts, strict=True)) if concluded(text)}
+        first = np.isin(np.arange(len(cut)), list(final.values()))
+        choice = replace(choice, scores=choice.scores + 2 * first.astype(np.float32))
+        return bought(cut, choice, lambda c: Coverage(c, max(1, budget.tokens)), budget.tokens, tokenizer)
+
+    return compress
+
+
 def _worth(query: str, cut: Units, texts: Sequence[str] | None = None) -> Candidates:
     """The units by what they say of the question and how well their passage was found."""
     aspects = by_words(query, cut, texts)
     return candidates(cut, aspects.sum(axis=1) + TRUST * by_passage(cut), aspects)
+
+
+def _best_of_each(query: str, cut: Units) -> Callable[[int, int], tuple[Statement, ...]]:
+    """The sentences of a passage, by its number, that so many tokens buy."""
+    choice = _worth(query, cut)
+
+    def best(number: int, size: int) -> tuple[Statement, ...]:
+        sizes = size * (np.arange(len(cut.passages)) == number)
+        return tuple(quoted(cut, best_within(choice, cut.of, sizes).tolist()))
+
+    return best

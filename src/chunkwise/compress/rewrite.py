@@ -84,7 +84,9 @@ class Long(NamedTuple):
     keywords: Sequence[str] = ()
 
 
-def rewritten(longs: Sequence[Long], query: str, asking: Asking, tokenizer: Tokenizer, analyse: Words) -> list[str | None]:
+def rewritten(
+    longs: Sequence[Long], query: str, asking: Asking, tokenizer: Tokenizer, analyse: Words
+) -> list[str | None]:
     """Each text in at most its size, its keywords in it; None where no reply can be used.
 
     A reply that is too long is cut after a sentence. Keywords that it lost are added behind it in square brackets,

@@ -29,9 +29,7 @@ def bought(
     refuse: Refusal = no_refusal,
 ) -> list[Passage]:
     """The passages with the units that greedy takes, together at most `tokens`, each still as it stands in its source."""
-    return fitted(
-        lambda room: units.assembled(greedy(choice, room, gain(choice), refuse)[0], tokenizer), tokens
-    )
+    return fitted(lambda room: units.assembled(greedy(choice, room, gain(choice), refuse)[0], tokenizer), tokens)
 
 
 def fitted(make: Callable[[int], list[Passage]], tokens: int) -> list[Passage]:
@@ -89,4 +87,3 @@ def _shared(costs: Ints, weights: Floats, tokens: int) -> Ints:
         sizes[full] = costs[full]
         open_ &= ~full
     return sizes
-

@@ -45,11 +45,15 @@ class Units:
     @property
     def texts(self) -> list[str]:
         """What each unit says."""
-        return [self.passages[of].text[start:end] for of, (start, end) in zip(self.of.tolist(), self.spans, strict=True)]
+        return [
+            self.passages[of].text[start:end] for of, (start, end) in zip(self.of.tolist(), self.spans, strict=True)
+        ]
 
     def only(self, chosen: Ints) -> Units:
         """The units of these numbers, ascending; the passages keep theirs."""
-        return Units(self.passages, self.of[chosen], tuple(self.spans[at] for at in chosen.tolist()), self.costs[chosen])
+        return Units(
+            self.passages, self.of[chosen], tuple(self.spans[at] for at in chosen.tolist()), self.costs[chosen]
+        )
 
     def within(self, wider: Units) -> Ints:
         """The number of the unit of `wider`, which are of the same passages, that each one begins in; int64 [n]."""

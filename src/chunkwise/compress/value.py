@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import warnings
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 import numpy as np
 
@@ -53,6 +53,13 @@ def by_words(query: str, units: Units, texts: Sequence[str] | None = None) -> Fl
     return shares
 
 
+def by_shared_words(query: str, passages: Sequence[Passage]) -> Callable[[str], int]:
+    """A text's worth by how many of the question's words it has, as the passages' language has them; 1 at the least."""
+    analyse = analyser(passages).terms
+    asked = set(analyse(query))
+    return lambda text: 1 + len(asked & set(analyse(text)))
+
+
 def by_passage(units: Units) -> Floats:
     """The retriever's score of each unit's passage, the best one's 1; float32 [n], all above 0, so that none is lost."""
     scores = np.nan_to_num(np.array([p.score for p in units.passages], dtype=np.float64), nan=0.0).clip(0, 1e30)
@@ -92,7 +99,9 @@ def vectors(embed: Embed, query: str, texts: Sequence[str], who: str) -> tuple[F
         if found.ndim == 2 and len(found) == len(texts) + 1 and np.isfinite(found).all():
             return found[0], found[1:]
         wrong = f"no {len(texts) + 1} vectors of finite numbers but an array {found.shape}"
-    warnings.warn(FallbackWarning(f"{who}: values are by words alone, since the embedder failed: {wrong}"), stacklevel=3)
+    warnings.warn(
+        FallbackWarning(f"{who}: values are by words alone, since the embedder failed: {wrong}"), stacklevel=3
+    )
     return None
 
 
