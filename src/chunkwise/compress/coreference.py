@@ -83,7 +83,7 @@ class _Mention(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class Resolved:
-    """Sentences with names in place of the pronouns that open them. units: sentences; found: for each its antecedent."""
+    """Sentences with names in place of the pronouns that open them; found: the antecedent of each of the units."""
 
     units: Units
     found: tuple[Antecedent | None, ...]

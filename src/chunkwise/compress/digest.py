@@ -71,11 +71,11 @@ def digested(
     asking: Asking,
     tokenizer: Tokenizer,
 ) -> Digested:
-    """Digests of the passages, then of `width` neighbours each, the windows one apart from their overlap, until one is left.
+    """Digests of the passages, then of `width` neighbours each, in windows that overlap by one, until one is left.
 
     tokens: of the last digest; the first layer's have twice that in all. extracts: the digest of a passage, by its
-    number, in so many tokens, which stands in its source. Of the model's merge and of what is taken of the digests as they are,
-    the one with more information for the room is the window's; a part whose number was left out keeps its best line.
+    number, in so many tokens, which stands in its source. Of the model's merge and the lines of the digests as they
+    are, the one with more information for the room is the window's; a part that was left out keeps its best line.
     """
     tell = Information(passages)
     size = max(1, 2 * tokens // max(1, len(passages)))
@@ -132,7 +132,7 @@ def _covering(draft: Digest, stood: Digest, tell: Information) -> Digest:
 
 
 def _fitting(draft: Digest, size: int, tell: Information, tokenizer: Tokenizer) -> Digest:
-    """As many lines as `size` tokens hold, the most new information for a token first, and one of each passage whatever it costs."""
+    """The lines that `size` tokens hold, most new information a token first; one of each passage, whatever it costs."""
     costs = {one: max(1, tokenizer.count(one.text)) for one in draft}
     taken: list[Statement] = []
     left, open_ = size, list(dict.fromkeys(draft))

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from itertools import pairwise
+
 import numpy as np
 import numpy.typing as npt
 
@@ -19,12 +21,10 @@ def marginal_winners(relevance: Floats, vectors: Floats, redundancy: float, grou
     won = np.zeros(n, dtype=bool)
     groups = min(n, max(1, groups))
     edges = _even(n, groups)
-    leaders = np.array(
-        [start + int(relevance[start:end].argmax()) for start, end in zip(edges, edges[1:], strict=False)]
-    )
+    leaders = np.array([start + int(relevance[start:end].argmax()) for start, end in pairwise(edges)])
     gains = relevance[leaders] - redundancy * _nearest(vectors[leaders])
     edges = resized(n, gains)
-    for start, end in zip(edges, edges[1:], strict=False):
+    for start, end in pairwise(edges):
         if start < end:
             inside = relevance[start:end] - redundancy * _nearest(vectors[start:end])
             won[start + int(inside.argmax())] = True

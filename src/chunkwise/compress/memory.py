@@ -28,7 +28,8 @@ A value is one line; keep names and numbers to the letter. An entry that is set 
 MEMORY
 """
 _EDIT = re.compile(
-    r"^[\s*`-]*(SET|DROP)\s+([\w -]{1,40}?)\s*/\s*([^:\n`]{1,80}?)\s*(?::[ \t]*(.*?))?[\s`]*$", re.MULTILINE
+    r"^[ \t*`-]*(SET|DROP)[ \t]+([\w -]{1,40}?)[ \t]*/[ \t]*([^:\n`]{1,80}?)[ \t]*(?::[ \t]*(.*?))?[ \t`]*$",
+    re.MULTILINE,
 )
 _NONE = re.compile(r"[\s*`\"]*NONE[\s*`.\"]*", re.IGNORECASE)
 MOST_EDITS = 32  # of one reply
@@ -114,7 +115,7 @@ def remembered(
     fallback: Callable[[int], Sequence[Statement]],
     asking: Asking,
 ) -> None:
-    """Read the passages one by one into the memory by the edits of a model; what it cannot be had for, by `fallback`."""
+    """Read the passages one by one into the memory by a model's edits; where they cannot be had, by `fallback`."""
     head = _HEAD.format(types=", ".join(types), query=" ".join(query.split()), material=MATERIAL)
     for number, passage in enumerate(passages):
         if not passage.text.strip():

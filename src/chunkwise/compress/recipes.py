@@ -85,7 +85,7 @@ def _beginning(passage: Passage, tokens: int, tokenizer: Tokenizer) -> Passage |
     aliases=("sentences",),
 )
 def extract(spread: float = 1.0, floor: float = 0.2, *, tokenizer: Tokenizer) -> Compressor:
-    """Sentences, or statements of code, by value per token: what they say of the question's words and have not yet said.
+    """Sentences, or statements of code, by value per token: what they say of the question that was not yet said.
 
     spread: how many budgets full of its strongest evidence take a word's worth 1/e of the way to `floor`, as in the
     selector `coverage`, whose gain it is. No model; every sentence stands in its source.
@@ -212,7 +212,7 @@ def scope(
     "indic-context-shorten",
     family="compress",
     seed="Long-context Non-factoid Question Answering in Indic Languages",
-    claim="the paragraph that answers is kept and read with names for its pronouns, which word overlap alone would lose",
+    claim="the paragraph that answers is kept, with names for its pronouns, which word overlap alone would lose",
     aliases=("context-shorten",),
 )
 def context_shorten(ahead: float = 2.0, *, embed: Embed, tokenizer: Tokenizer) -> Compressor:
@@ -295,7 +295,7 @@ def kant(facts: float = 0.7, *, tokenizer: Tokenizer) -> Compressor:
     "prism",
     family="compress",
     seed="Long-Range Tasks Using Short-Context LLMs: Incremental Reasoning With Structured Memories",
-    claim="a bounded memory of typed entries keeps facts met early, under prompts that share nearly all of their prefix",
+    claim="a bounded memory of typed entries keeps facts met early, under prompts that share most of their prefix",
 )
 def prism(types: str = "person|place|event|number|fact", *, ask: Ask, tokenizer: Tokenizer) -> Compressor:
     """What a model writes into a typed memory as it reads the passages one by one, each entry under its passage.
@@ -327,7 +327,7 @@ def prism(types: str = "person|place|event|number|fact", *, ask: Ask, tokenizer:
     family="compress",
     seed="LLMtimesMapReduce-V2: Entropy-Driven Convolutional Test-Time Scaling for Generating Long-Form Articles from"
     " Extremely Long Resources",
-    claim="digests of neighbours merged layer by layer tell more for a token each time, and every passage is still cited",
+    claim="digests of neighbours merged in layers tell more a token each time, and every passage is still cited",
 )
 def mapreduce(width: int = 3, *, ask: Ask, tokenizer: Tokenizer) -> Compressor:
     """Digests of all passages, merged with their neighbours layer by layer, each line under a passage it comes from.

@@ -28,7 +28,7 @@ def bought(
     tokenizer: Tokenizer,
     refuse: Refusal = no_refusal,
 ) -> list[Passage]:
-    """The passages with the units that greedy takes, together at most `tokens`, each still as it stands in its source."""
+    """The passages with the units that greedy takes, together at most `tokens`."""
     return fitted(lambda room: units.assembled(greedy(choice, room, gain(choice), refuse)[0], tokenizer), tokens)
 
 

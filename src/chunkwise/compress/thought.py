@@ -17,16 +17,16 @@ from chunkwise.units import Passage, Span
 REPEATS = 0.9  # of two thoughts' terms in common: the later one says nothing new
 
 _TURN = re.compile(
-    r"\s*(?:wait|hmm+|alternatively|actually|hold on|let me (?:re)?-?(?:check|verify|consider|think|try)|let's (?:check|"
-    r"verify|try)|to (?:double-?check|verify)|double-?check|another (?:way|approach)|but (?:wait|what)|okay|ok|so,? the|"
-    r"therefore|thus|hence|on second thought|looking back|in summary|first|second|next|finally|now)\b",
+    r"\s*(?:wait|hmm+|alternatively|actually|hold on|let me (?:re)?-?(?:check|verify|consider|think|try)|"
+    r"let's (?:check|verify|try)|to (?:double-?check|verify)|double-?check|another (?:way|approach)|but (?:wait|what)|"
+    r"okay|ok|so,? the|therefore|thus|hence|on second thought|looking back|in summary|first|second|next|finally|now)\b",
     re.IGNORECASE,
 )
 _CONCLUDES = (
     re.compile(r"\\boxed\s*\{((?:[^{}]|\{[^{}]*\}){1,120})\}"),
     re.compile(
-        r"\b(?:final )?(?:answer|result|solution|total|value)\s*(?:(?:is|equals|must be|should be|comes to|would be)(?: "
-        r"(?:indeed|again|therefore|still|also|thus))?|[:=])\s*:?\s*\**\s*([^\n]{1,120})",
+        r"\b(?:final )?(?:answer|result|solution|total|value)\s*(?:(?:is|equals|must be|should be|comes to|would be)"
+        r"(?: (?:indeed|again|therefore|still|also|thus))?|[:=])\s*:?\s*\**\s*([^\n]{1,120})",
         re.IGNORECASE,
     ),
     re.compile(
@@ -40,7 +40,7 @@ _FRACTION = re.compile(r"\\[dt]?frac\s*\{(-?\d+)\}\s*\{(\d+)\}")
 
 
 def thoughts(passage: Passage) -> list[Span]:
-    """The steps of a trace: what stands between blank lines and turns of thought ("Wait", "Let me check"); they tile."""
+    """The steps of a trace: what lies between blank lines and turns of thought ("Wait", "Let me check"); they tile."""
     text, steps = passage.text, list[Span]()
     for start, end in sentences(passage):
         if steps and not (_TURN.match(text, start, end) or "\n\n" in text[start - 2 : start]):
@@ -84,10 +84,8 @@ def trimmed(passage: Passage, agree: int) -> list[Span]:
     text, steps = passage.text, thoughts(passage)
     conclusions = [concluded(text[start:end]) for start, end in steps]
     final = next((one for one in reversed(conclusions) if one is not None), None)
-    stop = enough(
-        [one if one == final else None if one is None else f"{one} at {at}" for at, one in enumerate(conclusions)],
-        agree,
-    )
+    # A conclusion that is not the answer agrees with no other, so that it ends nothing.
+    stop = enough([one if one in (final, None) else f"{one} at {at}" for at, one in enumerate(conclusions)], agree)
     return _new(text, steps[:stop], [one is not None for one in conclusions])
 
 

@@ -125,7 +125,7 @@ def phrases(passage: Passage) -> list[Span]:
 
 
 def key_phrases(passage: Passage) -> list[Span]:
-    """The phrases without the function words that lead them and the marks that end them; those with a word of weight."""
+    """The phrases without the function words that lead them and the marks that end them."""
     terms, text = words().terms, passage.text
     found = []
     for start, end in phrases(passage):

@@ -1,4 +1,4 @@
-"""Value: what a unit is worth, by the question's words, by its meaning, by what it adds, by how it surprises a model."""
+"""Value: what a unit is worth by the question's words, by meaning, by what it adds, by how it surprises a model."""
 
 from __future__ import annotations
 
@@ -61,7 +61,7 @@ def by_shared_words(query: str, passages: Sequence[Passage]) -> Callable[[str], 
 
 
 def by_passage(units: Units) -> Floats:
-    """The retriever's score of each unit's passage, the best one's 1; float32 [n], all above 0, so that none is lost."""
+    """The retriever's score of each unit's passage, the best one's 1; float32 [n], all above 0: none is lost."""
     scores = np.nan_to_num(np.array([p.score for p in units.passages], dtype=np.float64), nan=0.0).clip(0, 1e30)
     shares = 0.01 + 0.99 * scores / max(float(scores.max(initial=0)), 1e-30)
     return np.asarray(shares, dtype=np.float32)[units.of]
