@@ -35,7 +35,7 @@ MARKERS = "osv^DPX"
 
 @dataclass
 class Row:
-    """One compressor at one budget: what it packed, seconds of choosing and compressing, citations looked at and those right."""
+    """One compressor at one budget: its packs, seconds of choosing and compressing, citations and those right."""
 
     packs: list[Packed] = field(default_factory=list)
     seconds: list[float] = field(default_factory=list)
