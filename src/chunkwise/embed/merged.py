@@ -43,6 +43,8 @@ class MergedEmbedder(ContextualEmbedder):
 
     def __call__(self, texts: Sequence[str]) -> Floats:
         """Unit vectors float32 [n, dim], one for each text, whatever the batch; texts are cut at the model's length."""
+        if self._layer == self._encoder.layers:
+            return super().__call__(texts)
         tokens, into = self._identified(texts)
         vectors = np.empty((len(texts), self.dim), dtype=np.float32)
 
