@@ -36,6 +36,7 @@ from chunkwise.select import Coverage, Relevance, greedy
 from chunkwise.tokens import Tokenizer
 from chunkwise.units import Candidates, Document, Passage, Span
 
+LEADS = 0.05  # what being the best of its group counts for in a sentence
 TRUST = 0.3  # what the retriever's score of a passage counts for beside the question's words in a unit
 
 
@@ -129,15 +130,16 @@ def selective_context(*, lm: CausalLM, tokenizer: Tokenizer) -> Compressor:
     claim="of sentences that say the same it keeps one, and spends the budget where something new is said",
 )
 def comi(
-    relevance: float = 1.0, redundancy: float = 1.0, twin: float = 0.95, *, embed: Embed, tokenizer: Tokenizer
+    relevance: float = 1.0, redundancy: float = 0.3, trust: float = 0.3, *, embed: Embed, tokenizer: Tokenizer
 ) -> Compressor:
     """Sentences of the highest marginal information gain: relevance to the question less what others have said.
 
-    relevance, redundancy: weights of the cosine with the question and with the nearest other; twin: cosine from which
-    a sentence is a repetition of one taken. Coarse: sentences stand in as many groups as the budget holds sentences,
-    and groups of low gain are made long, of high gain short. Fine: each group's best comes first, then what is left by
-    its gain. The paper merges the hidden states of a trained model, weighted by the same scores; here text is kept or
-    dropped. Where the embedder fails it is `extract`, with a FallbackWarning.
+    relevance, redundancy: weights of the cosine with the question and with the nearest sentence taken; trust: of the
+    retriever's score, which the paper, given one text, has not. Coarse: sentences stand in as many groups as the budget
+    holds sentences, and groups of low gain are made long, of high gain short. Fine: sentences are taken one by one by
+    their gain, to which being the best of a group adds a little. The paper merges the hidden states of a trained model,
+    weighted by the same scores; here text is kept or dropped. Where the embedder fails it is `extract`, with a
+    FallbackWarning.
     """
 
     def compress(query: str, passages: Sequence[Passage], budget: Budget) -> list[Passage]:
@@ -146,18 +148,11 @@ def comi(
         if seen is None:
             return extract(tokenizer=tokenizer)(query, passages, budget)
         asked, said = seen
-        near = relevance * np.maximum(said @ asked, 0) + np.float32(1e-3)
+        near = (relevance * np.maximum(said @ asked, 0) + trust * by_passage(cut)).astype(np.float32)
         groups = -(-len(cut) * budget.tokens // max(1, int(cut.costs.sum())))
         first = marginal_winners(near, said, redundancy, groups)
-        worth = near + np.where(first, relevance + redundancy, 0).astype(np.float32)
-
-        def refuse(index: int, taken: list[int]) -> str:
-            return "says what another says" if taken and (said[taken] @ said[index]).max() >= twin else ""
-
-        return bought(
-            cut, candidates(cut, worth), lambda c: MarginalInformation(c.scores, said, redundancy),
-            budget.tokens, tokenizer, refuse,
-        )  # fmt: skip
+        choice = candidates(cut, near + np.float32(LEADS) * first)
+        return bought(cut, choice, lambda c: MarginalInformation(c.scores, said, redundancy), budget.tokens, tokenizer)
 
     return compress
 

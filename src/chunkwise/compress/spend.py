@@ -8,7 +8,6 @@ import numpy as np
 
 from chunkwise.compress.unit import Units
 from chunkwise.select import Coverage, Gain, greedy
-from chunkwise.select.search import Refusal, no_refusal
 from chunkwise.tokens import Tokenizer
 from chunkwise.units import Candidates, Floats, Ints, Passage
 
@@ -26,10 +25,9 @@ def bought(
     gain: Callable[[Candidates], Gain],
     tokens: int,
     tokenizer: Tokenizer,
-    refuse: Refusal = no_refusal,
 ) -> list[Passage]:
     """The passages with the units that greedy takes, together at most `tokens`."""
-    return fitted(lambda room: units.assembled(greedy(choice, room, gain(choice), refuse)[0], tokenizer), tokens)
+    return fitted(lambda room: units.assembled(greedy(choice, room, gain(choice))[0], tokenizer), tokens)
 
 
 def fitted(make: Callable[[int], list[Passage]], tokens: int) -> list[Passage]:

@@ -31,7 +31,7 @@ class Units:
     """The units of all passages as parallel sequences, in the order in which they stand.
 
     of: int64 [n], the number of each one's passage; spans: where it stands in that passage's text; costs: int64 [n],
-    its share of the tokens of the passage.
+    the tokens of the passage that it is said with, one at the least.
     """
 
     passages: tuple[Passage, ...]
@@ -92,11 +92,20 @@ def units(passages: Sequence[Passage], cut: Cut, tokenizer: Tokenizer) -> Units:
     for number, passage in enumerate(passages):
         found = [span for span in cut(passage) if not passage.text[span.start : span.end].isspace()]
         if found:
-            starts = tokenizer.offsets(passage.text).starts
             of += [number] * len(found)
             spans += found
-            costs += np.diff(np.searchsorted(starts, np.array(found, dtype=np.int64)), axis=1)[:, 0].tolist()
+            costs += _costs(passage.text, found, tokenizer)
     return Units(tuple(passages), np.array(of, dtype=np.int64), tuple(spans), np.array(costs, dtype=np.int64))
+
+
+def _costs(text: str, spans: Sequence[Span], tokenizer: Tokenizer) -> list[int]:
+    """The tokens of one pass that say something of each span: the first one of a word holds the blank before it."""
+    starts = tokenizer.offsets(text).starts
+    said = [text[start:end] for start, end in spans]
+    begins = [end - len(one.lstrip()) for one, (_, end) in zip(said, spans, strict=True)]
+    ends = [start + len(one.rstrip()) for one, (start, _) in zip(said, spans, strict=True)]
+    first = np.searchsorted(starts, np.array(begins), side="right") - 1
+    return np.maximum(1, np.searchsorted(starts, np.array(ends)) - first).tolist()
 
 
 def sentences(passage: Passage) -> list[Span]:
