@@ -5,7 +5,7 @@ from __future__ import annotations
 import random
 import re
 from collections.abc import Callable, Sequence
-from os.path import commonprefix
+from itertools import pairwise
 
 import numpy as np
 import pytest
@@ -109,7 +109,9 @@ def test_comi() -> None:
     one = "The refund of a ticket is paid out after ten working days"
     others = ["A refund of a ticket costs a fee of two crowns.", "No refund of a ticket is made at the harbour office."]
     sentences = [f"{one}{end}" for end in [".", " now.", " here.", " again.", " too.", "!"]] + others
-    sentences += [f"{chance.choice(FILLER)[:-1]} in year {number}." for number in range(320)]
+    letters = "abdeghilmnoprsuvwz"
+    invented = ["".join(chance.choices(letters, k=6)) for _ in range(320 * 8)]
+    sentences += [f"{' '.join(invented[at : at + 8]).capitalize()}." for at in range(0, len(invented), 8)]
     chance.shuffle(sentences)
     passages = [passage(" ".join(sentences[at : at + 40]), 1, 100_000 * at) for at in range(0, len(sentences), 40)]
     tokens = sum(one.tokens for one in passages) // 32
@@ -142,7 +144,7 @@ def test_scope() -> None:
     passages = [
         passage(dull, 1),
         passage(relevant, 1, 10_000),
-        passage(dull[::-1][:0] + " ".join(FILLER[::-1]), 1, 20_000),
+        passage(" ".join(FILLER[::-1]), 1, 20_000),
     ]
     tokens = sum(one.tokens for one in passages) // 3
     asked = "where was the contract signed and for how much?"
@@ -157,7 +159,7 @@ def test_scope() -> None:
 
 
 def test_indic_context_shorten() -> None:
-    """The one sentence that answers is kept under the name it is about; by its own words it is neither found nor clear."""
+    """The sentence that answers is kept under the name it is about; by its own words it is neither found nor clear."""
     text = "Marie Curie was a physicist whom all of Paris knew. She won the prize for her work in 1903. " + " ".join(
         FILLER
     )
@@ -180,12 +182,12 @@ def test_kant() -> None:
     passages = [passage(" ".join(list(facts.values())[at : at + 4]), 1, 10_000 * at) for at in range(0, len(facts), 4)]
     tokens = sum(one.tokens for one in passages) // 4
     reached, control = 0, 0
-    for key, fact in facts.items():
+    for key, fact in list(facts.items())[::2]:
         asked = f"what is the {key} valve set to?"
         reached += fact in text_of(got := squeezed("kant", asked, passages, tokens))
         control += fact in text_of(squeezed("truncate", asked, passages, tokens))
-    assert reached >= 38
-    assert control <= 12
+    assert reached >= 19
+    assert control <= 6
     told = {one.source for one in got}
     assert len(told) > 5  # those that were not called up are there by their phrases
 
@@ -203,7 +205,10 @@ def remembering(prompts: list[str]) -> Ask:
 
 def shared(prompts: Sequence[str]) -> float:
     """The part of each prompt that begins as the one before it did, over all."""
-    same = sum(len(commonprefix(pair)) for pair in zip(prompts, prompts[1:], strict=False))
+    same = sum(
+        next((at for at, (a, b) in enumerate(zip(*pair, strict=False)) if a != b), min(map(len, pair)))
+        for pair in pairwise(prompts)
+    )
     return same / sum(map(len, prompts[1:]))
 
 
@@ -233,7 +238,7 @@ def test_prism() -> None:
     memories = [prompt.partition("\nMEMORY\n")[2].partition("\nTEXT ")[0] for prompt in prompts]
     assert max(map(tokenizer().count, memories)) <= tokens
     heads = [prompt.partition("\nTEXT ")[0] for prompt in prompts]
-    assert all(after.startswith(before) for before, after in zip(heads, heads[1:], strict=False))
+    assert all(after.startswith(before) for before, after in pairwise(heads))
     by_key = [
         prompt.replace(memory, "\n".join(sorted(memory.splitlines())))
         for prompt, memory in zip(prompts, memories, strict=True)
@@ -276,7 +281,7 @@ def test_mapreduce_v2() -> None:
 
     information = run(merging)
     assert len(information) >= 4
-    assert all(after > before for before, after in zip(information[:2], information[1:3], strict=True))
+    assert all(after > before for before, after in pairwise(information[:3]))
     assert information[-1] > 1.5 * information[0]
 
     def careless(prompt: str) -> str:
@@ -287,7 +292,7 @@ def test_mapreduce_v2() -> None:
         assert {one.source for one in got} == {one.source for one in passages}
     control = squeezed("truncate", "what was given?", passages, tokens)
     assert len(control) < 6
-    told = Information(passages)
+    told = Information(passages, "what was given?")
     assert told([Statement("The old mill", (0,))] * 2) == told([Statement("The old mill", (0,))])
 
 
@@ -295,7 +300,8 @@ def trace(*conclusions: str) -> str:
     """Thoughts that end on these answers, with arithmetic of their own before each."""
     steps = [
         f"{'Wait, let me check that again. ' if number else ''}We take {number + 3} crates of {number + 7} jars, and the"
-        f" weight of each jar is added in turn, step {number}, until all of them are on the scale. So the answer is {one}."
+        f" weight of each jar is added in turn, step {number}, until all of them are on the scale."
+        f" So the answer is {one}."
         for number, one in enumerate(conclusions)
     ]
     return "\n\n".join(["The question is how many jars there are in the cellar of the house.", *steps])

@@ -36,7 +36,8 @@ Write at most {words} words, each statement on a line of its own; say once what 
 the numbers of all parts that it comes from, such as [1] or [1][3]. Leave no number out. Keep names and numbers to the
 letter; add nothing.
 """
-_LINE = re.compile(r"^[\s*•-]*((?:\[\s*\d{1,6}\s*\]\s*)+)(.+?)\s*$", re.MULTILINE)
+_LINE = re.compile(r"^[ \t*•-]*((?:\[ *\d{1,6} *\][ \t]*)+)(\S.*?)\s*$", re.MULTILINE)
+ASKED = 4  # times that a word of the question tells as much as another one that is as rare
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,13 +49,19 @@ class Digested:
 
 
 class Information:
-    """How much a digest tells: the self-information of its different terms by their share of the passages', in bits."""
+    """How much a digest tells: the self-information of its different terms by their share of the passages', in bits.
 
-    def __init__(self, passages: Sequence[Passage]) -> None:
+    What the question asks for counts ASKED times.
+    """
+
+    def __init__(self, passages: Sequence[Passage], query: str) -> None:
         self._terms = analyser(passages).terms
         counts = Counter(term for passage in passages for term in self._terms(passage.text))
         total = max(1, sum(counts.values()))
-        self._bits = {term: -float(np.log2(count / total)) for term, count in counts.items()}
+        asked = set(self._terms(query))
+        self._bits = {
+            term: -float(np.log2(count / total)) * (ASKED if term in asked else 1) for term, count in counts.items()
+        }
 
     def __call__(self, statements: Sequence[Statement]) -> float:
         """Bits; a term that no passage has tells nothing, and one that is said twice tells it once."""
@@ -77,7 +84,7 @@ def digested(
     number, in so many tokens, which stands in its source. Of the model's merge and the lines of the digests as they
     are, the one with more information for the room is the window's; a part that was left out keeps its best line.
     """
-    tell = Information(passages)
+    tell = Information(passages, query)
     size = max(1, 2 * tokens // max(1, len(passages)))
     asked = [_prompt(_DIGEST, query, size, passage.text, number) for number, passage in enumerate(passages, 1)]
     layer = tuple(

@@ -130,7 +130,7 @@ def selective_context(*, lm: CausalLM, tokenizer: Tokenizer) -> Compressor:
     claim="of sentences that say the same it keeps one, and spends the budget where something new is said",
 )
 def comi(
-    relevance: float = 1.0, redundancy: float = 0.3, trust: float = 0.3, *, embed: Embed, tokenizer: Tokenizer
+    relevance: float = 1.0, redundancy: float = 1.0, trust: float = 0.3, *, embed: Embed, tokenizer: Tokenizer
 ) -> Compressor:
     """Sentences of the highest marginal information gain: relevance to the question less what others have said.
 
@@ -171,8 +171,8 @@ def scope(
     size: tokens of a chunk at the most; least: one of fewer tokens, an outlier, is merged into its neighbour; keep: how
     many names, numbers, identifiers and citations of each chunk must survive. Lengths are shared out by relevance to
     the question; a chunk whose share holds it whole is not touched. One question to the model for each of the others,
-    four at a time. Where no reply can be used the chunk's sentences are chosen instead, and a FallbackWarning says so
-    once. How relevance becomes a ratio is our reconstruction.
+    four at a time. What is left, as where no reply can be used, buys the best sentences of the chunks that are not
+    there, and a FallbackWarning says so once. How relevance becomes a ratio is our reconstruction.
     """
     cut_up = build(f"semantic:size={size},least={least}", "segment")
 
@@ -192,7 +192,8 @@ def scope(
             short = shortened(chunked, sizes, keep, query, asking, tokenizer)
         told = np.array([at in short or whole for at, whole in enumerate(sizes >= chunked.costs)])
         inside = cut.within(chunked)
-        picked = best_within(_worth(query, cut), inside, sizes * ~told)
+        left = max(0, budget.tokens - int(short.units.costs[told].sum()))
+        picked = best_within(_worth(query, cut), (~told[inside]).astype(np.int64), np.array([0, left]))
         pieces = short.units.only(np.flatnonzero(told)).plus(cut.only(picked))
         choice = candidates(pieces, np.concatenate((weights[told], weights[inside[picked]])))
         return fitted(

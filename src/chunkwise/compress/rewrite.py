@@ -89,15 +89,14 @@ def rewritten(
 ) -> list[str | None]:
     """Each text in at most its size, its keywords in it; None where no reply can be used.
 
-    A reply that is too long is cut after a sentence. Keywords that it lost are added behind it in square brackets,
-    as many as its size allows; room for them is left. A reply that has no word of its text is none.
+    A reply that is too long is cut after a sentence, and shorter still where keywords that it lost, which are added
+    behind it in square brackets, need the room. One that has no word of its text is of no use.
     """
     prompts = [_prompt(long, query) for long in longs]
     made = []
     for long, reply in zip(longs, asking.each(prompts), strict=True):
-        said = None if reply is None else _with_keywords(reply, long, tokenizer)
-        if said is not None and not set(analyse.terms(said)) & set(analyse.terms(long.text)):
-            said = None
+        speaks = reply is not None and set(analyse.terms(reply)) & set(analyse.terms(long.text))
+        said = _with_keywords(reply, long, tokenizer) if reply is not None and speaks else None
         if said is None and reply is not None:
             asking.misread()
         made.append(said)
