@@ -137,8 +137,8 @@ def test_scope() -> None:
     The same replies without the guarantee have none of them.
     """
     relevant = (
-        "The contract of Ilse Brandt was signed in Lisbon for 4,820 crowns. It was kept by the notary for as long as the"
-        " contract ran. Her contract was then renewed by the notary in 1988 after a long debate over its terms."
+        "The contract of Ilse Brandt was signed in Lisbon for 4,820 crowns. It was kept by the notary for as long as"
+        " the contract ran. Her contract was then renewed by the notary in 1988 after a long debate over its terms."
     )
     dull = " ".join(FILLER)
     passages = [
@@ -299,7 +299,7 @@ def test_mapreduce_v2() -> None:
 def trace(*conclusions: str) -> str:
     """Thoughts that end on these answers, with arithmetic of their own before each."""
     steps = [
-        f"{'Wait, let me check that again. ' if number else ''}We take {number + 3} crates of {number + 7} jars, and the"
+        f"{'Wait, let me check that. ' if number else ''}We take {number + 3} crates of {number + 7} jars, and the"
         f" weight of each jar is added in turn, step {number}, until all of them are on the scale."
         f" So the answer is {one}."
         for number, one in enumerate(conclusions)

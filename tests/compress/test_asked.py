@@ -10,6 +10,7 @@ from typing import Any
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from test_contract import QUESTIONS, TEXTS, held, passages
 
 import planted
 from chunkwise.asking import Asking
@@ -26,7 +27,6 @@ from chunkwise.tokens import tokenizer
 from chunkwise.units import Passage
 from llm_server import Server, answering, status, whole
 from supplies import SUPPLIES
-from test_contract import QUESTIONS, TEXTS, held, passages
 
 ASKED = ["scope", "prism", "mapreduce-v2"]
 asked_for = pytest.mark.parametrize("name", ASKED)
@@ -50,7 +50,7 @@ def squeezed(name: str, tokens: int, ask: Ask, texts: Sequence[str] = REFUNDS) -
 @settings(deadline=None, max_examples=8)
 @given(
     st.lists(st.sampled_from(TEXTS + REFUNDS), max_size=5), st.integers(0, 150),
-    st.sampled_from(["SET fact/{}: {}\n", "DROP fact/{}\nSET number/{}: {}", "[1] {}\n[2][3] {}\n[9] {}", "{}", "NONE"]),
+    st.sampled_from(["SET fact/{}: {}\n", "DROP fact/{}\nSET fact/{}: {}", "[1] {}\n[2][3] {}\n[9] {}", "{}", "NONE"]),
     st.text(max_size=400),
 )  # fmt: skip
 def test_the_budget_holds_whatever_is_answered(name: str, texts: list[str], tokens: int, form: str, said: str) -> None:
