@@ -105,7 +105,8 @@ def _costs(text: str, spans: Sequence[Span], tokenizer: Tokenizer) -> list[int]:
     begins = [end - len(one.lstrip()) for one, (_, end) in zip(said, spans, strict=True)]
     ends = [start + len(one.rstrip()) for one, (start, _) in zip(said, spans, strict=True)]
     first = np.searchsorted(starts, np.array(begins), side="right") - 1
-    return np.maximum(1, np.searchsorted(starts, np.array(ends)) - first).tolist()
+    costs: list[int] = np.maximum(1, np.searchsorted(starts, np.array(ends)) - first).tolist()
+    return costs
 
 
 def sentences(passage: Passage) -> list[Span]:
