@@ -83,7 +83,7 @@ def measured(data: DataSet, picked: list[int], names: list[str], budgets: list[i
     with tempfile.TemporaryDirectory() as folder:
         index = chunkwise.Index.open(Path(folder) / "kb")
         index.add_documents(Document.of(text, source) for source, text in data.documents.items())
-        made = {name: None if name == SELECTION else index._made(name, "compress") for name in names}
+        made = {name: None if name == SELECTION else index.build(name, "compress") for name in names}
         find = cache(build("multiscale", "retrieve"))  # what is found does not depend on the row
         for number in picked:
             query = data.questions[number]

@@ -105,12 +105,6 @@ def fenced(text: str) -> str:
     return f"\nTEXT {mark}\n{text}\nEND {mark}\n"
 
 
-def fenced(text: str) -> str:
-    """The text between two lines with its own hash, which it cannot contain: what `MATERIAL` speaks of in a prompt."""
-    mark = content_id(text)[:16]
-    return f"\nTEXT {mark}\n{text}\nEND {mark}\n"
-
-
 def answer(reply: str, least: int, most: int) -> int | None:
     """The number that a reply ends on, 0 for "none"; None when it says neither or a number out of range."""
     found = _ANSWER.findall(reply[-2000:]) or _BARE.fullmatch(reply[:100])

@@ -7,9 +7,10 @@ themselves are convolved, and information is counted from the rarity of their wo
 
 from __future__ import annotations
 
+import math
 import re
 from collections import Counter
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from typing import TypeAlias
 
@@ -65,8 +66,15 @@ class Information:
 
     def __call__(self, statements: Sequence[Statement]) -> float:
         """Bits; a term that no passage has tells nothing, and one that is said twice tells it once."""
-        said = {term for one in statements for term in self._terms(one.text)}
-        return sum(self._bits.get(term, 0.0) for term in sorted(said))
+        return self.bits({term for one in statements for term in self.terms(one)})
+
+    def terms(self, statement: Statement) -> frozenset[str]:
+        """The different terms of a statement."""
+        return frozenset(self._terms(statement.text))
+
+    def bits(self, terms: Iterable[str]) -> float:
+        """What these terms tell."""
+        return math.fsum(self._bits.get(term, 0.0) for term in terms)  # the same in whatever order they come
 
 
 def digested(
@@ -141,16 +149,18 @@ def _covering(draft: Digest, stood: Digest, tell: Information) -> Digest:
 def _fitting(draft: Digest, size: int, tell: Information, tokenizer: Tokenizer) -> Digest:
     """The lines that `size` tokens hold, most new information a token first; one of each passage, whatever it costs."""
     costs = {one: max(1, tokenizer.count(one.text)) for one in draft}
-    taken: list[Statement] = []
-    left, open_ = size, list(dict.fromkeys(draft))
+    terms = {one: tell.terms(one) for one in draft}
+    taken, known, cited = list[Statement](), set[str](), set[int]()
+    left, open_ = size, list(costs)
     while open_:
-        known = tell(taken)
-        best = max(open_, key=lambda one: (tell([*taken, one]) - known) / costs[one])
-        open_.remove(best)
-        covers = not {of for one in taken for of in one.of} >= set(best.of)
-        if tell([*taken, best]) > known and (costs[best] <= left or covers):
+        gains = [tell.bits(terms[one] - known) for one in open_]
+        at = max(range(len(open_)), key=lambda at: gains[at] / costs[open_[at]])
+        best = open_.pop(at)
+        if gains[at] > 0 and (costs[best] <= left or not cited.issuperset(best.of)):
             taken.append(best)
             left -= costs[best]
+            known |= terms[best]
+            cited.update(best.of)
     return tuple(sorted(taken, key=lambda one: one.of))
 
 
