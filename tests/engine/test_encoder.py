@@ -14,7 +14,7 @@ import torch
 from safetensors.numpy import load_file, save_file
 from transformers import BertConfig, BertModel
 
-from chunkwise.engine.encoder import Encoder, _OnNumpy
+from chunkwise.engine.encoder import Encoder, Merge, _OnNumpy
 from chunkwise.engine.tensors import Tensors
 from chunkwise.errors import ModelError
 
@@ -196,3 +196,49 @@ def test_numpy_backend_needs_no_torch(folder: Path) -> None:
         "    raise SystemExit('torch was there')\n"
     )
     subprocess.run([sys.executable, "-c", script], check=True, cwd=Path(__file__).parents[2] / "src")
+
+
+# Merging
+
+
+@pytest.mark.parametrize("backend", ["numpy", "torch"])
+def test_merging_nothing_changes_nothing_to_the_bit(folder: Path, backend: Any) -> None:
+    ids, mask = _ragged()
+    encoder = Encoder.load(folder, backend)
+    into = np.broadcast_to(np.arange(13), ids.shape)
+    for seen in (mask, None):
+        plain = encoder.numpy(encoder.states(ids, seen))
+        for layer in range(4):
+            merged = encoder.numpy(encoder.states(ids, seen, merge=Merge(layer, into)))
+            np.testing.assert_array_equal(merged, plain)
+
+
+@pytest.mark.parametrize("backend", ["numpy", "torch"])
+def test_merged_positions_are_their_mean_from_that_layer_on(folder: Path, backend: Any) -> None:
+    ids, mask = _ragged()
+    encoder = Encoder.load(folder, backend)
+    into = np.cumsum(np.tile([1, 0, 1, 1, 0, 0, 1, 1, 1, 1, 1, 0, 1], (5, 1)), axis=1) - 1
+    seen: dict[tuple[int, str], Any] = {}
+    merged = encoder.numpy(
+        encoder.states(
+            ids, mask, lambda layer, name, array: seen.update({(layer, name): encoder.numpy(array).copy()}),
+            Merge(1, into),
+        )
+    )  # fmt: skip
+    assert merged.shape == (5, 9, 24)
+    assert [seen[layer, "states"].shape[1] for layer in range(-1, 3)] == [13, 13, 9, 9]
+    for row in range(5):  # alone, its own layers 1 and 2 over the means: what stands beside it in the batch is nothing
+        length = int(mask[row].sum())
+        alone = encoder.numpy(encoder.states(ids[row : row + 1, :length], merge=Merge(1, into[row : row + 1, :length])))
+        np.testing.assert_allclose(merged[row, : alone.shape[1]], alone[0], atol=2e-5)
+    attention = seen[1, "attention"]
+    assert np.all(attention[1, :, :, 1:] == 0)  # a row of one token has one place
+
+
+def test_a_merge_of_alike_states_is_that_state(folder: Path) -> None:
+    """Tokens that are the same to a model without positions stay the same when they become one."""
+    encoder = Encoder.load(folder)
+    encoder._weights["embeddings.position_embeddings.weight"] = np.zeros((16, 24), np.float32)
+    ids = np.array([[7, 7, 7, 7]])
+    merged = encoder.states(ids, merge=Merge(0, np.zeros((1, 4), int)))
+    np.testing.assert_allclose(merged[0, 0], encoder.states(ids)[0, 0], atol=1e-5)

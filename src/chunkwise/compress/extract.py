@@ -28,13 +28,31 @@ def kept(
     a stretch go. instead: what is said in place of some spans, each within one stretch, none across another; it is no
     part of the source. The map to the source holds: what was kept as it was keeps the parts that it had before.
     """
-    texts, parts, at = list[str](), list[Part](), 0
     replaced = sorted(instead)
-    for stretch in _joined(spans):
-        pieces = _trimmed(list(_pieces(passage.text, stretch, replaced, instead)))
-        if not pieces:
-            continue
-        if texts:
+    pieces = (_pieces(passage.text, stretch, replaced, instead) for stretch in _joined(spans))
+    made = _composed(passage, pieces, tokenizer, gap)
+    return passage if made is not None and made.text == passage.text and not instead else made
+
+
+def told(passage: Passage, lines: Iterable[str | Span], tokenizer: Tokenizer) -> Passage | None:
+    """The passage as these lines, written anew or stretches of its own text; None when they say nothing.
+
+    The map to the source holds: the stretches keep their parts, what was written anew has none.
+    """
+    pieces = (
+        [_Piece(line, None) if isinstance(line, str) else _Piece(passage.text[line.start : line.end], line.start)]
+        for line in lines
+    )
+    return _composed(passage, pieces, tokenizer, "\n")
+
+
+def _composed(
+    passage: Passage, stretches: Iterable[Iterable[_Piece]], tokenizer: Tokenizer, gap: str
+) -> Passage | None:
+    texts, parts, at = list[str](), list[Part](), 0
+    for stretch in stretches:
+        pieces = _trimmed(list(stretch))
+        if texts and pieces:
             texts.append(gap)
             at += len(gap)
         for text, start in pieces:
@@ -42,11 +60,9 @@ def kept(
                 parts += _parts(passage, start, start + len(text), at)
             texts.append(text)
             at += len(text)
-    text = "".join(texts)
-    if not text:
+    if not texts:
         return None
-    if text == passage.text and not instead:
-        return passage
+    text = "".join(texts)
     return replace(passage, text=text, tokens=tokenizer.count(text), parts=tuple(parts))
 
 

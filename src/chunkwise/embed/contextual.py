@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import importlib.util
 import json
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -63,18 +63,23 @@ class ContextualEmbedder:
         def embed(batch: Ints) -> None:
             vectors[batch] = self._pooled([tokens[i] for i in batch])
 
-        batches = list(_batches([len(ids) for ids in tokens]))
-        if self._encoder.backend == "numpy":
-            spread(embed, batches)
-        else:
-            for batch in batches:
-                embed(batch)
+        self._each(embed, list(_batches([len(ids) for ids in tokens])))
         return unit_rows(vectors)
 
+    def _each(self, work: Callable[[Any], None], items: Sequence[Any]) -> None:
+        if self._encoder.backend == "numpy":
+            spread(work, items)
+        else:
+            for item in items:
+                work(item)
+
     def _tokens(self, texts: Sequence[str]) -> list[list[int]]:
-        clean = [text if text.isascii() else text.encode("utf-8", "replace").decode() for text in texts]
-        clean = [text.lower() for text in clean] if self._lower else clean
-        return [encoding.ids for encoding in self._tokenizer.encode_batch_fast(clean)]
+        return [encoding.ids for encoding in self._tokenizer.encode_batch_fast([self._clean(text) for text in texts])]
+
+    def _clean(self, text: str) -> str:
+        """The text as the tokenizer takes it."""
+        clean = text if text.isascii() else text.encode("utf-8", "replace").decode()
+        return clean.lower() if self._lower else clean
 
     def _pooled(self, tokens: list[list[int]]) -> Floats:
         lengths = np.array([len(ids) for ids in tokens])

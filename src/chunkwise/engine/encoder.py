@@ -6,17 +6,28 @@ import json
 import threading
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any, Literal, Protocol, TypeAlias
+from typing import Any, Literal, NamedTuple, Protocol, TypeAlias
 
 import numpy as np
 
 from chunkwise.engine.tensors import Tensors
 from chunkwise.errors import ModelError
-from chunkwise.units import Floats
+from chunkwise.units import Floats, Ints
 
 Array: TypeAlias = Any  # a NumPy array or a torch tensor
 Backend: TypeAlias = Literal["numpy", "torch"]
 Observe: TypeAlias = Callable[[int, str, Array], None]
+
+
+class Merge(NamedTuple):
+    """Positions that become one: from `layer` on (0: before the first), their mean state stands for them.
+
+    into: int64 [n, t], which place of the shorter row each position goes to, from 0 and never falling within a row;
+    what is hidden by the mask goes nowhere, whatever it says.
+    """
+
+    layer: int
+    into: Ints
 
 
 class Encoder:
@@ -56,13 +67,17 @@ class Encoder:
             weights[name] = operations.array(found[name].astype(np.float32, copy=False))
         return cls(config, weights, operations)
 
-    def states(self, ids: Array, mask: Array | None = None, observe: Observe | None = None) -> Array:
+    def states(
+        self, ids: Array, mask: Array | None = None, observe: Observe | None = None, merge: Merge | None = None
+    ) -> Array:
         """The last hidden states [n, t, width], float32, of `ids` [n, t] (whole numbers; NumPy or the backend's own).
 
         mask: [n, t], true where a token is to be seen; None, which is faster, where all are.
         observe: called in every layer with (layer, "attention", weights [n, heads, t, t]) and
         (layer, "states", [n, t, width]); the embeddings come first as (-1, "states", ...). What it is handed is
         the pass's own array: copy what is kept.
+        merge: which positions become one on the way; t is then the longest row that it leaves, and a row that it
+        leaves shorter has zeros behind it at first. One that merges nothing changes nothing, to the bit.
         Raises ModelError when t is over the model's positions.
         """
         on, weight = self._on, self._weights
@@ -89,6 +104,10 @@ class Encoder:
         if observe:
             observe(-1, "states", x.reshape(n, t, self.width))
         for number in range(self.layers):
+            if merge is not None and number == merge.layer and (shares := _shares(merge.into, mask)) is not None:
+                x = (on.array(shares) @ x.reshape(n, t, self.width)).reshape(-1, self.width)
+                t = shares.shape[1]
+                hidden = on.hidden(on.array(shares.any(axis=2)))[:, None, None, :]
             layer = f"encoder.layer.{number}"
             q, k, v = (split(linear(x, f"{layer}.attention.self.{part}")) for part in ("query", "key", "value"))
             scores = (q * (self.width // self.heads) ** -0.5) @ k.swapaxes(2, 3)
@@ -268,6 +287,15 @@ class _OnTorch:
     def feed_forward(self, x: Array, expand: Array, expand_bias: Array, contract: Array, contract_bias: Array) -> Array:
         functional = self._torch.nn.functional
         return functional.linear(functional.gelu(functional.linear(x, expand, expand_bias)), contract, contract_bias)
+
+
+def _shares(into: Ints, mask: Array | None) -> Floats | None:
+    """What each position has in the mean of each place, float32 [n, places, t]; None where none is shared."""
+    seen = np.ones(into.shape, dtype=bool) if mask is None else np.asarray(mask, dtype=bool)
+    places = int(into[seen].max(initial=-1)) + 1
+    shares = (into[:, None, :] == np.arange(places)[:, None]) & seen[:, None, :]
+    sizes = shares.sum(axis=2, keepdims=True)
+    return None if sizes.max(initial=0) <= 1 else np.asarray(shares / np.maximum(sizes, 1), dtype=np.float32)
 
 
 def _config(path: Path) -> dict[str, Any]:
