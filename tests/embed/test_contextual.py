@@ -16,7 +16,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from chunkwise.embed import Embedder, embedder
-from chunkwise.embed.contextual import ContextualEmbedder, _batches, minilm_folder
+from chunkwise.embed.contextual import ContextualEmbedder, minilm_folder
+from chunkwise.engine.word_pieces import batches
 from chunkwise.errors import ModelError, UserError
 
 ODD = [
@@ -110,9 +111,9 @@ def test_a_vector_does_not_depend_on_its_batch(minilm: Embedder, texts: list[str
 
 @given(st.lists(st.integers(2, 512), max_size=200))
 def test_batches_hold_every_text_once_and_waste_little(lengths: list[int]) -> None:
-    batches = list(_batches(lengths))
-    assert sorted(np.concatenate(batches).tolist() if batches else []) == list(range(len(lengths)))
-    for batch in batches:
+    made = list(batches(lengths))
+    assert sorted(np.concatenate(made).tolist() if made else []) == list(range(len(lengths)))
+    for batch in made:
         longest = max(lengths[i] for i in batch)
         padded = longest * len(batch)
         assert padded <= max(256, longest)
@@ -126,7 +127,7 @@ def test_other_weights_are_refused(tmp_path: Path) -> None:
 
 
 def test_changed_weights_are_hashed_again(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    from chunkwise.embed.fingerprint import sha256
+    from chunkwise.engine.fingerprint import sha256
 
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
     file = tmp_path / "weights"

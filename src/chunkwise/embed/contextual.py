@@ -4,16 +4,16 @@ from __future__ import annotations
 
 import importlib.util
 import json
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 
-from chunkwise.embed.fingerprint import sha256
+from chunkwise.engine.fingerprint import sha256
 from chunkwise.embed.unit import unit_rows
 from chunkwise.engine.encoder import Backend, Encoder
 from chunkwise.engine.threads import spread
+from chunkwise.engine.word_pieces import batches, longest, padded, settings, tokenizer, whole
 from chunkwise.errors import ModelError
 from chunkwise.units import Floats, Ints
 
@@ -47,11 +47,9 @@ class ContextualEmbedder:
         _refuse_other_modules(folder)
         self._first_token = _pools_first_token(folder)
         self._encoder = Encoder.load(folder, backend, _device() if backend == "torch" else "cpu")
-        settings = _settings(folder / "sentence_bert_config.json")
-        self._lower = bool(settings.get("do_lower_case"))
-        self._tokenizer = _tokenizer(folder / "tokenizer.json")
-        longest = settings.get("max_seq_length") or _settings(folder / "tokenizer_config.json").get("model_max_length")
-        self._tokenizer.enable_truncation(min(int(longest or self._encoder.positions), self._encoder.positions))
+        self._lower = bool(settings(folder / "sentence_bert_config.json").get("do_lower_case"))
+        self._tokenizer = tokenizer(folder / "tokenizer.json")
+        self._tokenizer.enable_truncation(longest(folder, self._encoder.positions))
         self.name = f"{label or folder.resolve().name}-{digest[:8]}"
         self.dim = self._encoder.width
 
@@ -63,24 +61,20 @@ class ContextualEmbedder:
         def embed(batch: Ints) -> None:
             vectors[batch] = self._pooled([tokens[i] for i in batch])
 
-        batches = list(_batches([len(ids) for ids in tokens]))
+        groups = list(batches([len(ids) for ids in tokens]))
         if self._encoder.backend == "numpy":
-            spread(embed, batches)
+            spread(embed, groups)
         else:
-            for batch in batches:
+            for batch in groups:
                 embed(batch)
         return unit_rows(vectors)
 
     def _tokens(self, texts: Sequence[str]) -> list[list[int]]:
-        clean = [text if text.isascii() else text.encode("utf-8", "replace").decode() for text in texts]
-        clean = [text.lower() for text in clean] if self._lower else clean
+        clean = [whole(text).lower() if self._lower else whole(text) for text in texts]
         return [encoding.ids for encoding in self._tokenizer.encode_batch_fast(clean)]
 
     def _pooled(self, tokens: list[list[int]]) -> Floats:
-        lengths = np.array([len(ids) for ids in tokens])
-        seen = np.arange(lengths.max()) < lengths[:, None]
-        ids = np.zeros(seen.shape, dtype=np.int64)
-        ids[seen] = np.concatenate(tokens)
+        ids, seen = padded(tokens)
         mask = None if seen.all() else self._encoder.array(seen)
         states = self._encoder.states(ids, mask)
         if self._first_token:
@@ -108,47 +102,6 @@ def minilm_folder() -> Path:
     return Path(next(iter(found.submodule_search_locations))) / "model"
 
 
-def _batches(lengths: list[int], most: int = 256, few: int = 128) -> Iterator[Ints]:
-    """Indices into `lengths`, the longest first, in batches of alike lengths: at most `most` tokens with padding.
-
-    A batch of fewer than `few` tokens goes on whatever the lengths, since products of so small matrices are slow.
-    """
-    order = np.argsort(np.negative(lengths), kind="stable")
-    start = 0
-    for at in range(1, len(order) + 1):
-        longest, size = lengths[order[start]], at - start
-        if (
-            at == len(order)
-            or longest * (size + 1) > most
-            or (longest * size >= few and lengths[order[at]] < 0.9 * longest)
-        ):
-            yield order[start:at]
-            start = at
-
-
-def _tokenizer(path: Path) -> Any:
-    from tokenizers import Tokenizer
-
-    if not path.is_file():
-        raise ModelError(f"no tokenizer.json in {path.parent}; save the model with its fast tokenizer")
-    try:
-        tokenizer = Tokenizer.from_file(str(path))
-    except Exception as error:  # the library raises bare Exception for a file it cannot parse
-        raise ModelError(f"{path} is not a tokenizer.json that can be read: {error}") from error
-    tokenizer.no_padding()
-    return tokenizer
-
-
-def _settings(path: Path) -> dict[str, Any]:
-    """The JSON object in `path`, empty where there is no such file."""
-    try:
-        return dict(json.loads(path.read_text(encoding="utf-8")))
-    except FileNotFoundError:
-        return {}
-    except (OSError, ValueError, TypeError) as error:
-        raise ModelError(f"cannot read {path}: {error}") from error
-
-
 def _refuse_other_modules(folder: Path) -> None:
     path = folder / "modules.json"
     if not path.is_file():
@@ -161,10 +114,10 @@ def _refuse_other_modules(folder: Path) -> None:
 
 
 def _pools_first_token(folder: Path) -> bool:
-    settings = _settings(folder / "1_Pooling" / "config.json")
+    pooling = settings(folder / "1_Pooling" / "config.json")
     # Older folders have a flag for each mode, such as pooling_mode_mean_tokens; newer ones name the mode.
-    flags = [key[len("pooling_mode_") :] for key, on in settings.items() if key.startswith("pooling_mode_") and on]
-    mode = settings.get("pooling_mode") or "+".join(flags) or "mean"
+    flags = [key[len("pooling_mode_") :] for key, on in pooling.items() if key.startswith("pooling_mode_") and on]
+    mode = pooling.get("pooling_mode") or "+".join(flags) or "mean"
     if mode not in ("mean", "mean_tokens", "cls", "cls_token"):
         raise ModelError(f"{folder}: pooling {mode!r} cannot be run here, only mean or cls")
     return mode in ("cls", "cls_token")
