@@ -53,14 +53,14 @@ def changed(folder: Path, to: Path, file: str, **fields: Any) -> Path:
 
 
 @pytest.mark.parametrize("backend", ["numpy", "torch"])
-@pytest.mark.parametrize("activation", ["Sigmoid", "Identity"])
+@pytest.mark.parametrize("activation", ["activation.Sigmoid", "linear.Identity"])
 def test_scores_are_those_of_sentence_transformers(
     folder: Path, backend: Any, activation: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     import sentence_transformers
 
     monkeypatch.setenv("HF_HUB_OFFLINE", "1")
-    named = f"torch.nn.modules.activation.{activation}"
+    named = f"torch.nn.modules.{activation}"
     path = changed(folder, tmp_path, "config.json", sentence_transformers={"activation_fn": named, "version": "5.0.0"})
     clean = [tuple(text.encode("utf-8", "replace").decode() for text in pair) for pair in PAIRS]
     expected = sentence_transformers.CrossEncoder(str(path), device="cpu").predict(clean)

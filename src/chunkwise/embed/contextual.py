@@ -9,11 +9,13 @@ from pathlib import Path
 
 import numpy as np
 
-from chunkwise.engine.fingerprint import sha256
 from chunkwise.embed.unit import unit_rows
 from chunkwise.engine.encoder import Backend, Encoder
+from chunkwise.engine.fingerprint import sha256
 from chunkwise.engine.threads import spread
-from chunkwise.engine.word_pieces import batches, longest, padded, settings, tokenizer, whole
+from chunkwise.engine.word_pieces import batches as _batches
+from chunkwise.engine.word_pieces import settings as _settings
+from chunkwise.engine.word_pieces import tokenizer as _tokenizer
 from chunkwise.errors import ModelError
 from chunkwise.units import Floats, Ints
 
@@ -47,9 +49,11 @@ class ContextualEmbedder:
         _refuse_other_modules(folder)
         self._first_token = _pools_first_token(folder)
         self._encoder = Encoder.load(folder, backend, _device() if backend == "torch" else "cpu")
-        self._lower = bool(settings(folder / "sentence_bert_config.json").get("do_lower_case"))
-        self._tokenizer = tokenizer(folder / "tokenizer.json")
-        self._tokenizer.enable_truncation(longest(folder, self._encoder.positions))
+        settings = _settings(folder / "sentence_bert_config.json")
+        self._lower = bool(settings.get("do_lower_case"))
+        self._tokenizer = _tokenizer(folder / "tokenizer.json")
+        longest = settings.get("max_seq_length") or _settings(folder / "tokenizer_config.json").get("model_max_length")
+        self._tokenizer.enable_truncation(min(int(longest or self._encoder.positions), self._encoder.positions))
         self.name = f"{label or folder.resolve().name}-{digest[:8]}"
         self.dim = self._encoder.width
 
@@ -61,20 +65,24 @@ class ContextualEmbedder:
         def embed(batch: Ints) -> None:
             vectors[batch] = self._pooled([tokens[i] for i in batch])
 
-        groups = list(batches([len(ids) for ids in tokens]))
+        batches = list(_batches([len(ids) for ids in tokens]))
         if self._encoder.backend == "numpy":
-            spread(embed, groups)
+            spread(embed, batches)
         else:
-            for batch in groups:
+            for batch in batches:
                 embed(batch)
         return unit_rows(vectors)
 
     def _tokens(self, texts: Sequence[str]) -> list[list[int]]:
-        clean = [whole(text).lower() if self._lower else whole(text) for text in texts]
+        clean = [text if text.isascii() else text.encode("utf-8", "replace").decode() for text in texts]
+        clean = [text.lower() for text in clean] if self._lower else clean
         return [encoding.ids for encoding in self._tokenizer.encode_batch_fast(clean)]
 
     def _pooled(self, tokens: list[list[int]]) -> Floats:
-        ids, seen = padded(tokens)
+        lengths = np.array([len(ids) for ids in tokens])
+        seen = np.arange(lengths.max()) < lengths[:, None]
+        ids = np.zeros(seen.shape, dtype=np.int64)
+        ids[seen] = np.concatenate(tokens)
         mask = None if seen.all() else self._encoder.array(seen)
         states = self._encoder.states(ids, mask)
         if self._first_token:
@@ -114,10 +122,10 @@ def _refuse_other_modules(folder: Path) -> None:
 
 
 def _pools_first_token(folder: Path) -> bool:
-    pooling = settings(folder / "1_Pooling" / "config.json")
+    settings = _settings(folder / "1_Pooling" / "config.json")
     # Older folders have a flag for each mode, such as pooling_mode_mean_tokens; newer ones name the mode.
-    flags = [key[len("pooling_mode_") :] for key, on in pooling.items() if key.startswith("pooling_mode_") and on]
-    mode = pooling.get("pooling_mode") or "+".join(flags) or "mean"
+    flags = [key[len("pooling_mode_") :] for key, on in settings.items() if key.startswith("pooling_mode_") and on]
+    mode = settings.get("pooling_mode") or "+".join(flags) or "mean"
     if mode not in ("mean", "mean_tokens", "cls", "cls_token"):
         raise ModelError(f"{folder}: pooling {mode!r} cannot be run here, only mean or cls")
     return mode in ("cls", "cls_token")

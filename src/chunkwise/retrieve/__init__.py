@@ -2,7 +2,8 @@
 
 words.py    what a text is searched by        lexical.py  BM25 over windows of any width
 dense.py    the nearest vectors, exactly      fuse.py     one ranking out of several
-corpus.py   the index as a retriever sees it  recipes.py  multiscale, bm25, dense, rrf
+windows.py  what is read together             judge/      who reads it, and scores it
+corpus.py   the index as a retriever sees it  recipes.py  multiscale, bm25, dense, rrf, rerank
 """
 
 from chunkwise.retrieve.corpus import Corpus, Retriever, candidates

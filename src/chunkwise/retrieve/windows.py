@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import NamedTuple
 
 import numpy as np
 
 from chunkwise.retrieve.corpus import Corpus
-from chunkwise.retrieve.judge import Reading
-from chunkwise.units import Ints, Span
+from chunkwise.retrieve.judge import Judge, Reading
+from chunkwise.units import Floats, Ints, Span
 
 
 class Window(NamedTuple):
@@ -51,5 +52,21 @@ def reading(corpus: Corpus, window: Window) -> Reading:
     """What stands in a window, and where each of its chunks stands in that."""
     snapshot = corpus.snapshot
     starts, ends = (offsets[window.start : window.end].tolist() for offsets in (snapshot.start, snapshot.end))
-    text = corpus.document(window.start).text[starts[0] : ends[-1]]
-    return Reading(text, tuple(Span(a - starts[0], b - starts[0]) for a, b in zip(starts, ends, strict=True)))
+    document = corpus.document(window.start).text
+    text = document[starts[0] : ends[-1]]
+    spans = tuple(Span(start - starts[0], end - starts[0]) for start, end in zip(starts, ends, strict=True))
+    return Reading(text, spans, bool(corpus.read_whole[window.start]) and len(text) == len(document))
+
+
+def judged(corpus: Corpus, query: str, among: Sequence[Window], judge: Judge) -> tuple[Ints, Floats]:
+    """The chunks of windows, int64 ascending, and what the judge gives each, float32; a window is read once a question.
+
+    A chunk that stands in several windows is judged in the first of them, which was opened for a better one.
+    """
+    known = corpus.judgements(judge.name, query)
+    new = [window for window in among if window not in known]
+    if new:
+        known.update(zip(new, judge(query, [reading(corpus, window) for window in new]), strict=True))
+    chunks = np.concatenate([np.arange(*window) for window in among])
+    unique, first = np.unique(chunks, return_index=True)
+    return unique, np.concatenate([known[window] for window in among])[first]

@@ -13,11 +13,12 @@ from chunkwise.units import Floats, Span
 class Reading(NamedTuple):
     """What is read at once: neighbouring chunks.
 
-    text: theirs, joined; spans: where each of them stands in it.
+    text: theirs, joined; spans: where each of them stands in it; complete: whether they are a whole short document.
     """
 
     text: str
     spans: tuple[Span, ...]
+    complete: bool = False
 
 
 class Judge(Protocol):
@@ -34,6 +35,7 @@ class Judge(Protocol):
 def judge(spec: str) -> Judge:
     """The judge that `spec` names.
 
+    - "minilm": all-MiniLM-L6-v2 from its wheel reads the chunks in their context;
     - the path of a local cross-encoder's folder (BERT sequence classification with one output), NumPy or, with
       ":backend=torch" behind it, torch;
     - "URL#model": an endpoint that speaks `/rerank`, such as "http://localhost:8000/v1#bge-reranker-v2-m3".
@@ -44,6 +46,10 @@ def judge(spec: str) -> Judge:
         from chunkwise.retrieve.judge.endpoint import EndpointJudge
 
         return EndpointJudge.of(spec)
+    if spec == "minilm":
+        from chunkwise.retrieve.judge.in_context import InContext
+
+        return InContext()
     name, _, backend = spec.partition(":backend=")
     if backend not in ("", "numpy", "torch"):
         raise UserError(f"no backend {backend!r} in {spec!r}; it is numpy or torch")
@@ -51,4 +57,4 @@ def judge(spec: str) -> Judge:
         from chunkwise.retrieve.judge.cross_encoder import CrossEncoder
 
         return CrossEncoder(name, backend="torch" if backend == "torch" else "numpy")
-    raise UserError(f"no judge {spec!r}; name a cross-encoder's folder, or URL#model")
+    raise UserError(f"no judge {spec!r}; name minilm, a cross-encoder's folder, or URL#model")
