@@ -23,7 +23,7 @@ import numpy as np
 from chunkwise.recipe import build
 from chunkwise.units import Candidates
 
-from .machine import RESULTS, as_markdown, offline, setting
+from .machine import RESULTS, as_markdown, setting
 from .quality.scoring import Packed, difference, score
 from .quality.sets import SETS, DataSet
 
@@ -41,7 +41,6 @@ TWO = ("multiscale", "rerank")
 def main() -> None:
     """Measure, and write `results/judge.{json,md}`."""
     options = _options()
-    offline()
     peers = json.loads((RESULTS / "quality.json").read_text())["views"]
     seen: dict[str, Any] = {"sets": {}}
     for name in options.sets:
@@ -129,7 +128,8 @@ def _table(found: dict[str, Any]) -> Iterator[str]:
     for part in ("all", "held out"):
         for row, by in found[part].items():
             yield f"| {row}, {part} | {' | '.join(f'{by[str(b)]:.1f}' for b in BUDGETS)} | {found['ms'][row]:.0f} |"
-    yield f"| best peer, one for each budget, all | {' | '.join(f'{found["peer"][str(b)]:.1f}' for b in BUDGETS)} | |"
+    best = " | ".join(f"{found['peer'][str(budget)]:.1f}" for budget in BUDGETS)
+    yield f"| best peer, one for each budget, all | {best} | |"
     told = (found["difference"][str(b)] for b in BUDGETS)
     yield f"| rerank less multiscale [95 %] | {' | '.join(f'{m:+.1f} [{a:+.1f}, {z:+.1f}]' for m, a, z in told)} | |\n"
 

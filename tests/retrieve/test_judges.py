@@ -20,7 +20,8 @@ from chunkwise.units import Span
 from llm_server import Server, Talk, as_json, as_text, status
 
 WORDS = ["a", "b", "c", "d", "##e", "x", "."]
-PAIRS = [("a b", "c d. x"), ("a b " * 3, "c d e. " * 30), ("", ""), ("x " * 40, "a " * 40), ("\0 漢字", "b\r\n😀 \ud800")]
+ODD = ("\0 漢字", "b\r\n😀 \ud800")
+PAIRS = [("a b", "c d. x"), ("a b " * 3, "c d e. " * 30), ("", ""), ("x " * 40, "a " * 40), ODD]
 
 
 @pytest.fixture(scope="module")
@@ -71,7 +72,7 @@ def test_scores_are_those_of_sentence_transformers(
 
 
 @settings(max_examples=20, deadline=None)
-@given(st.lists(st.tuples(st.text(max_size=20), st.lists(st.sampled_from(WORDS)).map(" ".join)), min_size=1, max_size=9))
+@given(st.lists(st.tuples(st.text(max_size=20), st.text("abcdx .", max_size=60)), min_size=1, max_size=9))
 def test_a_score_does_not_depend_on_its_batch(folder: Path, pairs: list[tuple[str, str]]) -> None:
     model = CrossEncoder(folder)
     together = model.scores(pairs)
@@ -82,7 +83,7 @@ def test_every_chunk_of_a_reading_gets_its_score(folder: Path) -> None:
     model = judge(str(folder))
     found = model("a b", [Reading("c d. x", (Span(0, 5), Span(5, 6))), Reading("x", (Span(0, 1),))])
     assert [len(scores) for scores in found] == [2, 1]
-    assert found[0][0] == found[0][1] == CrossEncoder(folder).scores([("a b", "c d. x")])[0]
+    assert found[0][0] == found[0][1] == pytest.approx(CrossEncoder(folder).scores([("a b", "c d. x")])[0], abs=1e-5)
     assert model("a b", []) == []
     assert model.name.startswith(folder.name)
     assert model.name == judge(f"{folder}:backend=torch").name

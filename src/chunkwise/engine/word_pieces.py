@@ -59,11 +59,7 @@ def batches(lengths: Sequence[int], most: int = 256, few: int = 128) -> Iterator
     start = 0
     for at in range(1, len(order) + 1):
         first, size = lengths[order[start]], at - start
-        if (
-            at == len(order)
-            or first * (size + 1) > most
-            or (first * size >= few and lengths[order[at]] < 0.9 * first)
-        ):
+        if at == len(order) or first * (size + 1) > most or (first * size >= few and lengths[order[at]] < 0.9 * first):
             yield order[start:at]
             start = at
 

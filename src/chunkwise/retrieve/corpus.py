@@ -236,7 +236,7 @@ class Corpus:
         return np.asarray(mean / max(float(np.linalg.norm(mean)), 1e-9), np.float32)
 
     def judgements(self, judge: str, query: str) -> dict[tuple[int, int], Floats]:
-        """What the judge of that name gave the chunks of each window for a query, to be added to; the latest are kept."""
+        """What a judge gave the chunks of each window for a query, to be added to; the latest queries' are kept."""
         if (judge, query) not in self._judgements and len(self._judgements) >= 64:
             self._judgements.popitem(last=False)
         return self._judgements.setdefault((judge, query), {})

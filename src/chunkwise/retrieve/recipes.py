@@ -114,7 +114,7 @@ def rrf(k: int = 60, judges: int = 64) -> Retriever:
     "rerank",
     family="retrieve",
     seed="Passage Re-ranking with BERT",
-    claim="puts first the chunk that answers where the first ranking prefers one that repeats the question's words",
+    claim="ranks a chunk that says only 'it' by what stands before it, which a chunk read alone does not show",
 )
 def rerank(
     of: str = "multiscale",

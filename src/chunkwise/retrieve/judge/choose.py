@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from functools import cache
 from pathlib import Path
 from typing import NamedTuple, Protocol
 
@@ -47,9 +48,7 @@ def judge(spec: str) -> Judge:
 
         return EndpointJudge.of(spec)
     if spec == "minilm":
-        from chunkwise.retrieve.judge.in_context import InContext
-
-        return InContext()
+        return _minilm()
     name, _, backend = spec.partition(":backend=")
     if backend not in ("", "numpy", "torch"):
         raise UserError(f"no backend {backend!r} in {spec!r}; it is numpy or torch")
@@ -58,3 +57,11 @@ def judge(spec: str) -> Judge:
 
         return CrossEncoder(name, backend="torch" if backend == "torch" else "numpy")
     raise UserError(f"no judge {spec!r}; name minilm, a cross-encoder's folder, or URL#model")
+
+
+@cache
+def _minilm() -> Judge:
+    """One for all, since it keeps the vectors of what it has read, whatever it was asked."""
+    from chunkwise.retrieve.judge.in_context import InContext
+
+    return InContext()

