@@ -132,7 +132,8 @@ def rerank(
     read together, 0 for each chunk alone, a short document being read whole otherwise; weight: of the judge's scores,
     scaled to 0 for the least and 1 for the best, beside the first ones scaled to 1 for the best. Chunks that were read
     are candidates, also those that the first retriever has left out; what was not read keeps its place behind what the
-    least of the judged got. {TIME}
+    least of the judged got. With MiniLM, 24 windows that were never read cost about 1.8 s of one core, and those of the
+    latest 4096 nothing, whatever is asked of them.
     The paper replaces the first score by BERT's; here the two are added, so that what words know is not lost.
     """
     first, ranker = build(of, "retrieve"), judge(model)
