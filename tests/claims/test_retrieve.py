@@ -92,3 +92,19 @@ def test_bmp(tmp_path: Path) -> None:
     holding = np.count_nonzero(corpus.lexical((0,)).scores(terms)[0])
     scored, control = (corpus.blockmax(size).best(terms, 10).scored for size in (8, 255))
     assert scored <= holding / 10 < control
+
+
+def test_rerank(tmp_path: Path) -> None:
+    """The answer says only "it": what stands before it says of what, and a chunk that is read alone does not know."""
+    answer = "It was designed by Elena Voss, an engineer from Tallinn. "
+    padding = [f"{sentence}{number}. " for number in range(20) for sentence in FILLER]
+    story = [*padding, "The lighthouse of Cape Mora has stood on its rock since 1874. ", answer, *padding]
+    decoys = {
+        f"/decoy{n}": [*padding, f"Lighthouse postcards, designed for visitors, {n}. ", *padding] for n in range(6)
+    }
+    decoys["/bridge"] = [*padding, "The bridge of Port Salla is of steel. ", "It was designed by a priest. ", *padding]
+    corpus = planted.corpus(tmp_path / "kb", {"/story": story, **decoys})
+    query = "Who designed the lighthouse of Cape Mora?"
+    assert answer in first(corpus, "rerank:of=bm25", query, 2)
+    assert answer not in first(corpus, "bm25", query, 6)
+    assert answer not in first(corpus, "rerank:of=bm25,window=0", query, 2)

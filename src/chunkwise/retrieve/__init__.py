@@ -4,6 +4,7 @@ words.py    what a text is searched by        lexical.py  BM25 over windows of a
 dense.py    the nearest vectors, exactly      fuse.py     one ranking out of several
 blockmax.py the k best without scoring all    loops.py    the same, for numba to compile
 corpus.py   the index as a retriever sees it  recipes.py  multiscale, bm25, bmp, dense, rrf, rerank
+windows.py what is read together          judge/      who reads it, and scores it
 notes.py    what a model has written of documents, asked for once and kept
 flow/       retrievers made of retrievers     expand/     what a candidate stands in
 graph/      a walk over what documents state  written/    few texts stand for a document

@@ -51,6 +51,7 @@ class Corpus:
         self._sizes: dict[tuple[int, ...], Floats] = {}
         self._queries: dict[tuple[str, str], Floats] = {}
         self._derived: dict[Hashable, Any] = {}
+        self._judgements: OrderedDict[tuple[str, str], dict[tuple[int, int], Floats]] = OrderedDict()
 
     def __len__(self) -> int:
         return len(self.snapshot)
@@ -258,6 +259,12 @@ class Corpus:
             return own
         mean = own + self.scan.projected(self.query_vector(self.judge, query)[None])[0]
         return np.asarray(mean / max(float(np.linalg.norm(mean)), 1e-9), np.float32)
+
+    def judgements(self, judge: str, query: str) -> dict[tuple[int, int], Floats]:
+        """What a judge gave the chunks of each window for a query, to be added to; the latest queries' are kept."""
+        if (judge, query) not in self._judgements and len(self._judgements) >= 64:
+            self._judgements.popitem(last=False)
+        return self._judgements.setdefault((judge, query), {})
 
     def query_vector(self, embedder: Embedder, query: str) -> Floats:
         """The query in an embedder's space; float32 [d]. The latest few are kept."""
