@@ -1,0 +1,55 @@
+"""Heads: small corrections of an encoder's vectors, trained by `scripts/train_*.py` while the encoder stays as it is."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from hashlib import sha256
+from pathlib import Path
+
+import numpy as np
+
+from chunkwise.embed.unit import unit_rows
+from chunkwise.engine.tensors import Tensors
+from chunkwise.errors import ModelError, UserError
+from chunkwise.units import Floats
+
+FOLDER = Path(__file__).parent
+RANK = 64
+# What a head's file must be to be used; `python scripts/train_*.py` prints it.
+SHA256: dict[str, str] = {}
+
+
+@dataclass(frozen=True)
+class Head:
+    """A map of low rank; down: float32 [d, r]; up: float32 [r, d]."""
+
+    down: Floats
+    up: Floats
+
+    def __call__(self, vectors: Floats) -> Floats:
+        """What it makes of each of the vectors [n, d]; float32 [n, d]."""
+        return np.asarray(vectors @ self.down @ self.up, dtype=np.float32)
+
+    def corrected(self, vectors: Floats) -> Floats:
+        """The vectors [n, d] with what it makes of them added, at unit length."""
+        return unit_rows(vectors + self(vectors))
+
+
+def heads(recipe: str, embedder: str, names: Sequence[str] = ("",)) -> list[Head]:
+    """The heads of a recipe for the embedder of that name, in the order of `names`.
+
+    Raises UserError for an embedder that none were trained on, ModelError for a file that is not the one that came
+    with the package.
+    """
+    path = FOLDER / f"{recipe}-{embedder.partition('-')[0]}.safetensors"
+    if not path.is_file():
+        raise UserError(f"{recipe} has no head for {embedder}; train one with scripts/train_{recipe.partition('-')[0]}.py")
+    file = Tensors(path)
+    if file.metadata.get("embedder") != embedder:
+        raise UserError(f"{recipe}'s head is for {file.metadata.get('embedder')}, not for {embedder}; train another")
+    digest = sha256(path.read_bytes()).hexdigest()
+    if digest != SHA256.get(path.name):
+        raise ModelError(f"{path} has sha256 {digest}, not {SHA256.get(path.name)}: it is not used; install it again")
+    found = {name: np.asarray(array, dtype=np.float32) for name, array in file.arrays.items()}
+    return [Head(found[f"{name}down"], found[f"{name}up"]) for name in names]
