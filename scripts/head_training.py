@@ -14,6 +14,7 @@ import json
 import lzma
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, fields
+from hashlib import sha256
 from itertools import pairwise, starmap
 from pathlib import Path
 
@@ -34,7 +35,7 @@ from chunkwise.units import Document, Floats, Ints, Span
 SIZES = (100, 40)  # tokens of a chunk, by turns
 PAPERS, BOOKS, STRETCH, OTHERS = 12, 24, 6000, 4  # documents of covid_qa; books and their characters; paragraphs beside
 WINDOW, OVERLAP = 256, 64
-EPOCHS, BATCH = 40, 64
+EPOCHS, PATIENCE, BATCH = 40, 6, 64
 
 
 @dataclass(frozen=True)
@@ -127,16 +128,20 @@ def _made(documents: list[tuple[Document, list[tuple[str, Span]]]], reader: Cont
 
 
 class LowRank(torch.nn.Module):
-    """x through down [d, r] and up [r, d]; begins at nothing."""
+    """A part `keep` of x, and x through down [d, r] and up [r, d], which begins at nothing.
 
-    def __init__(self, width: int, rank: int = RANK) -> None:
+    learnt: whether the part is learnt, too.
+    """
+
+    def __init__(self, width: int, keep: float = 1.0, learnt: bool = False, rank: int = RANK) -> None:
         super().__init__()
+        self.keep = torch.nn.Parameter(torch.tensor([keep]), requires_grad=learnt)
         self.down = torch.nn.Parameter(torch.randn(width, rank) * width**-0.5)
         self.up = torch.nn.Parameter(torch.zeros(rank, width))
 
     def forward(self, x: torch.Tensor) -> torch.Tensor:
-        """What is to be added to something; float [n, d]."""
-        return torch.as_tensor(x @ self.down @ self.up)
+        """As `chunkwise.embed.heads.Head`; float [n, d]."""
+        return torch.as_tensor(self.keep * x + x @ self.down @ self.up)
 
 
 def unit(x: torch.Tensor) -> torch.Tensor:
@@ -161,19 +166,21 @@ def trained(
     rate: float = 1e-3,
     decay: float = 0.1,
 ) -> float:
-    """Train on the rows `learn` and keep what scores best on the rows `look`; that score.
+    """Train on the rows `learn` and keep what scores best on the rows `look`; that score. Stops when it gets no better.
 
     loss: of a batch of rows; score: of rows, higher is better. The state before any training counts, too.
     """
     optimizer = torch.optim.AdamW(heads.parameters(), lr=rate, weight_decay=decay)
     rng = np.random.default_rng(0)
-    best, state = -np.inf, dict[str, torch.Tensor]()
+    at, best, state = 0, -np.inf, dict[str, torch.Tensor]()
     for epoch in range(EPOCHS + 1):
         with torch.no_grad():
             seen = score(look)
         print(f"epoch {epoch}: {seen:.4f}")
         if seen > best:
-            best, state = seen, {name: value.clone() for name, value in heads.state_dict().items()}
+            at, best, state = epoch, seen, {name: value.clone() for name, value in heads.state_dict().items()}
+        if epoch - at >= PATIENCE:
+            break
         order = rng.permutation(learn)
         for start in range(0, len(order), BATCH):
             value = loss(order[start : start + BATCH])
@@ -208,4 +215,6 @@ def write(name: str, heads: torch.nn.Module, out: Path, **notes: str) -> None:
     arrays = {key: value.numpy().astype(np.float16) for key, value in heads.state_dict().items()}
     for note, said in notes.items():
         print(f"{note}: {said}")
-    save_file(arrays, out / f"{name}-minilm.safetensors", {"embedder": minilm().name, **notes})
+    file = out / f"{name}-minilm.safetensors"
+    save_file(arrays, file, {"embedder": minilm().name, **notes})
+    print(f"{file.name}: {sha256(file.read_bytes()).hexdigest()}, to stand in chunkwise/embed/heads.py")

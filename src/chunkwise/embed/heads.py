@@ -1,4 +1,4 @@
-"""Heads: small corrections of an encoder's vectors, trained by `scripts/train_*.py` while the encoder stays as it is."""
+"""Heads: small corrections of an encoder's vectors, trained by `scripts/train_*.py`; the encoder stays as it is."""
 
 from __future__ import annotations
 
@@ -9,7 +9,6 @@ from pathlib import Path
 
 import numpy as np
 
-from chunkwise.embed.unit import unit_rows
 from chunkwise.engine.tensors import Tensors
 from chunkwise.errors import ModelError, UserError
 from chunkwise.units import Floats
@@ -22,18 +21,15 @@ SHA256: dict[str, str] = {}
 
 @dataclass(frozen=True)
 class Head:
-    """A map of low rank; down: float32 [d, r]; up: float32 [r, d]."""
+    """A linear map: `keep` times what comes in, and a part of low rank; down: float32 [d, r]; up: float32 [r, d]."""
 
+    keep: float
     down: Floats
     up: Floats
 
     def __call__(self, vectors: Floats) -> Floats:
-        """What it makes of each of the vectors [n, d]; float32 [n, d]."""
-        return np.asarray(vectors @ self.down @ self.up, dtype=np.float32)
-
-    def corrected(self, vectors: Floats) -> Floats:
-        """The vectors [n, d] with what it makes of them added, at unit length."""
-        return unit_rows(vectors + self(vectors))
+        """What it makes of each of the vectors [n, d]; float32 [n, d], of any length."""
+        return np.asarray(self.keep * vectors + vectors @ self.down @ self.up, dtype=np.float32)
 
 
 def heads(recipe: str, embedder: str, names: Sequence[str] = ("",)) -> list[Head]:
@@ -44,12 +40,17 @@ def heads(recipe: str, embedder: str, names: Sequence[str] = ("",)) -> list[Head
     """
     path = FOLDER / f"{recipe}-{embedder.partition('-')[0]}.safetensors"
     if not path.is_file():
-        raise UserError(f"{recipe} has no head for {embedder}; train one with scripts/train_{recipe.partition('-')[0]}.py")
+        raise UserError(f"{recipe} has no head for {embedder}; it has one for minilm alone")
     file = Tensors(path)
     if file.metadata.get("embedder") != embedder:
-        raise UserError(f"{recipe}'s head is for {file.metadata.get('embedder')}, not for {embedder}; train another")
+        raise UserError(f"{recipe}'s head is for {file.metadata.get('embedder')}, not for {embedder}")
     digest = sha256(path.read_bytes()).hexdigest()
     if digest != SHA256.get(path.name):
         raise ModelError(f"{path} has sha256 {digest}, not {SHA256.get(path.name)}: it is not used; install it again")
     found = {name: np.asarray(array, dtype=np.float32) for name, array in file.arrays.items()}
-    return [Head(found[f"{name}down"], found[f"{name}up"]) for name in names]
+    return [Head(float(found[f"{name}keep"][0]), found[f"{name}down"], found[f"{name}up"]) for name in names]
+
+
+def digest(recipe: str) -> str:
+    """Eight hex digits that tell a recipe's trained heads from others: part of the identity of their vectors."""
+    return SHA256.get(f"{recipe}-minilm.safetensors", "untrained")[:8]

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Sequence
+from itertools import pairwise
 from typing import NamedTuple
 
 import numpy as np
@@ -37,7 +38,7 @@ def sections(document: Document, spans: Sequence[Span]) -> list[Section]:
     """The run of blocks under the same headings that each span begins in."""
     found = outline(document)
     paths = found.paths
-    new = np.array([True, *(a != b for a, b in zip(paths, paths[1:], strict=False))])
+    new = np.array([True, *(a != b for a, b in pairwise(paths))])
     begins = np.flatnonzero(new)
     starts = [*found.starts[begins].tolist(), len(document.text)]
     at = np.searchsorted(starts[:-1], [span.start for span in spans], side="right") - 1
@@ -48,5 +49,6 @@ def opening(document: Document) -> str:
     """The document's title where it has one, and its first sentence."""
     title = document.metadata.get("title", "")
     found = _SENTENCE.match(document.text)
-    first = " ".join((found[1] or found[2]).split())[:LONGEST] if found else ""
+    words = (found[1] or found[2]).split() if found else []
+    first = " ".join(word for word in words if word.strip("#=-"))[:LONGEST]  # no marks of headings
     return f"{title}. {first}" if title and not first.startswith(title) else first

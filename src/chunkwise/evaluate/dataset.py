@@ -68,9 +68,7 @@ class Dataset:
             return _side(source) == side if by == "documents" else source not in needed[1 - side] - needed[side]
 
         documents = [tuple(one for one in self.documents if stays(one.source, side)) for side in (0, 1)]
-        first, second = (
-            replace(self, documents=documents[side], questions=tuple(asked[side])) for side in (0, 1)
-        )
+        first, second = (replace(self, documents=documents[side], questions=tuple(asked[side])) for side in (0, 1))
         return first, second
 
 
