@@ -51,7 +51,7 @@ def main() -> None:
     learn, look = np.flatnonzero(owner % 5 != 0), np.flatnonzero(owner % 5 == 0)
     parts = {"chunks": look[look < chunks], "documents": look[look >= chunks]}
     before = {name: near(rows) for name, rows in parts.items()}
-    trained(heads, loss, near, learn, look, rate=2e-3, decay=0.0)
+    trained(heads, loss, near, learn, look, rate=5e-4, decay=0.1)
     with torch.no_grad():
         notes = {name: f"cosine {near(rows):.4f}, without the head {before[name]:.4f}" for name, rows in parts.items()}
     write("dewey", heads, chosen.out, **notes)
