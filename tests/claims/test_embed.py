@@ -10,6 +10,9 @@ from typing import Any
 import numpy as np
 
 from chunkwise.embed import embedder
+from chunkwise.embed.pooling import span_means
+from chunkwise.embed.situated import Situated
+from chunkwise.embed.unit import unit_rows
 from chunkwise.index import Index
 from chunkwise.units import Document, Floats, Span
 
@@ -20,8 +23,8 @@ SAME = "It has grown to 3.8 million inhabitants and lies on both banks of a rive
 def city(name: str) -> tuple[Document, Span]:
     """A document of which one chunk, the same in all of them, does not say what it is about."""
     first = f"{name} is the largest city of its country. It is known for its theatres and its old harbour. "
-    text = f"{first}{SAME} Many of them arrived from the countryside."
-    return Document.of(text, f"/{name}"), Span(len(first), len(first) + len(SAME))
+    text = f"{first}\n\n{SAME}\n\nMany of them arrived from the countryside, and some went back to it later."
+    return Document.of(text, f"/{name}"), Span(len(first) + 2, len(first) + 2 + len(SAME))
 
 
 @cache
@@ -66,44 +69,39 @@ def _asked(prompt: str) -> str:
     return f"This chunk is about the population of {name}."
 
 
-def _first(folder: Path, spec: str, retriever: str, supplies: Any = None) -> list[list[str]]:
-    """The sources of the best passages, for a question about each city."""
-    with Index.open(folder / spec.replace(":", "-"), vectors="eager", embedder=spec, supplies=supplies) as index:
+def found(folder: Path, spec: str, retriever: str, supplies: Any = None) -> float:
+    """How often, for a question about a city, the first of the chunks that say the same is the one of that city."""
+    with Index.open(folder / retriever, vectors="eager", embedder=spec, supplies=supplies) as index:
         index.add_documents([city(name)[0] for name in CITIES])
-        asked = [index.pack(f"population of {name}", 200, retriever=retriever, selector="top-k:k=1") for name in CITIES]
-        return [[f"{p.source}: {p.text.strip()}" for p in pack.passages] for pack in asked]
+        corpus, retrieve = index.corpus(), index.build(retriever, "retrieve")
+        right = 0
+        for name in CITIES:
+            ranked = [int(chunk) for chunk in retrieve(corpus, f"inhabitants of {name}", 100).ids]
+            first = next(chunk for chunk in ranked if corpus.text(chunk).strip() == SAME)
+            right += corpus.document(first).source == f"/{name}"
+        return right / len(CITIES)
 
 
 def test_contextual(tmp_path: Path) -> None:
     """What the model wrote is found by meaning and by its words; the chunk alone by neither."""
-    right = [[f"/{name}: {SAME}"] for name in CITIES]
     supplies = {"ask": lambda: _asked}
-    assert _first(tmp_path, "contextual", "dense", supplies) == right
-    assert _first(tmp_path / "words", "contextual", "bm25", supplies) == right
     for retriever in ("dense", "bm25"):
-        plain = _first(tmp_path / retriever, "minilm", retriever)
-        assert sum(one == two for one, two in zip(plain, right, strict=True)) < len(CITIES) / 2
+        assert found(tmp_path / "written", "contextual", retriever, supplies) == 1
+        assert found(tmp_path / "plain", "minilm", retriever) <= 1 / 4
 
 
 def test_contextual_outline(tmp_path: Path) -> None:
-    """The document's first sentence does it without a model; the chunk alone is one and the same everywhere."""
-    assert named(made("contextual-outline")) == 1
-    assert np.ptp(alone(made("minilm")), axis=0).max() < 1e-6
-    with Index.open(tmp_path / "kb", vectors="eager", embedder="contextual-outline") as index:
-        index.add_documents([city(name)[0] for name in CITIES])
-        found = index.pack("inhabitants of Lima", 200, retriever="bm25", selector="top-k:k=1").passages
-    assert [(passage.source, passage.text.strip()) for passage in found] == [("/Lima", SAME)]
+    """The document's first sentence does it without a model; the chunk alone is found by nothing."""
+    for retriever in ("dense", "bm25"):
+        assert found(tmp_path / "outline", "contextual-outline", retriever) == 1
+        assert found(tmp_path / "plain", "minilm", retriever) <= 1 / 4
 
 
 def test_heterag(tmp_path: Path) -> None:
-    """The wide views find it, and what goes to the prompt is the short chunk; by the chunk's own view it is not found."""
-    alone = "heterag:neighbours=0,section=0,document=0"
-    assert named(made("heterag")) == 1
-    assert np.ptp(made(alone)([SAME] * 2), axis=0).max() < 1e-6
-    right = [[f"/{name}: {SAME}"] for name in CITIES]
-    wide, narrow = (_first(tmp_path, spec, "dense") for spec in ("heterag", alone))
-    assert wide == right
-    assert sum(one == two for one, two in zip(narrow, right, strict=True)) < len(CITIES) / 2
+    """The wide views find the chunk that goes to the prompt without them; its own view alone does not find it."""
+    assert found(tmp_path / "wide", "heterag", "dense") == 1
+    assert found(tmp_path / "narrow", "heterag:neighbours=0,section=0,document=0", "dense") <= 1 / 4
+    assert not any(name in SAME for name in CITIES)
 
 
 FACTS = {
@@ -123,7 +121,7 @@ FACTS = {
 
 
 def test_insent_conteb() -> None:
-    """Chunks of one document, which late pooling makes alike, stand further apart for a question than without training."""
+    """Chunks of one document, which late pooling makes alike, are told apart better than without training."""
     text = "The observatory on Mount Ardent is described here. " + " ".join(FACTS.values())
     spans = [Span(text.index(fact), text.index(fact) + len(fact)) for fact in FACTS.values()]
 
@@ -134,26 +132,35 @@ def test_insent_conteb() -> None:
     assert rank(made("insent-conteb")) > 0.85 > rank(made("late-chunking"))
 
 
+THINGS = ("lamp", "harbour", "judge", "orchard", "comet", "violin", "bakery", "glacier")
+FRAMES = (
+    "By the early morning the {0} had been seen near the {1}, and nobody who knew of it would speak of the {0} again.",
+    "After some time the {0} was brought together with the {1}, which mattered far more than either had expected.",
+    "In every story about the {0} there is also a {1}, and often a quarrel over what became of them in the end.",
+)  # fmt: skip
+
+
 def test_dewey(monkeypatch: Any) -> None:
-    """One pass gives both, nearer to what the teacher says of each alone than the states without the heads are."""
-    text = "The observatory on Mount Ardent is described here. " + " ".join(FACTS.values())
-    spans = [Span(text.index(fact), text.index(fact) + len(fact)) for fact in FACTS.values()]
-    document, whole = Document.of(text), Span(0, len(text))
+    """One pass gives both, each nearer to what the teacher says of it alone than the pass without the heads."""
+    told = [" ".join(frame.format(thing, THINGS[at - 1]) for frame in FRAMES) + " " for at, thing in enumerate(THINGS)]
+    ends = np.cumsum([len(part) for part in told]).tolist()
+    spans = [Span(end - len(part), end) for part, end in zip(told, ends, strict=True)]
+    document, whole = Document.of("".join(told)), Span(0, ends[-1])
     one, reader = embedder("dewey"), made("minilm")
-    passes: list[int] = []
-    states = one.of.states  # type: ignore[attr-defined]
+    assert isinstance(one, Situated)
+    read, states = list[int](), one.of.states
 
     def counted(windows: Sequence[Any]) -> Any:
-        passes.extend(map(len, windows))
+        read.extend(map(len, windows))
         return states(windows)
 
-    monkeypatch.setattr(one.of, "states", counted)  # type: ignore[attr-defined]
-    vectors = one.in_document(document, [whole, *spans])  # type: ignore[attr-defined]
-    assert sum(passes) < 1.5 * len(reader.pieces(text).ids)
-    taught = reader([text[slice(*span)] for span in spans])
-    mean = taught.mean(axis=0) / np.linalg.norm(taught.mean(axis=0))
+    monkeypatch.setattr(one.of, "states", counted)
+    vectors = one.in_document(document, [whole, *spans])
+    assert sum(read) < 1.5 * len(reader.pieces(document.text).ids)
+    taught = reader(told)
     late = made("late-chunking").in_document(document, spans)
-    near, control = ((rows * taught).sum(axis=1).mean() for rows in (vectors[1:], late))
+    near, control = (float((rows * taught).sum(axis=1).mean()) for rows in (vectors[1:], late))
     assert near > control
-    first = reader.states([reader.pieces(text).ids[:254]])[0][0]
-    assert vectors[0] @ mean > first @ mean / np.linalg.norm(first) + 0.1
+    mean = taught.mean(axis=0) / np.linalg.norm(taught.mean(axis=0))
+    lead = unit_rows(span_means(reader, document.text, [whole], 256, 64)[1])[0]
+    assert vectors[0] @ mean > lead @ mean + 0.1

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from functools import cache
+from itertools import pairwise
 from typing import Any
 
 import numpy as np
@@ -19,9 +20,14 @@ from supplies import SUPPLIES
 NAMES = [made.name for made in recipes() if made.makes == "embed"]
 every_embedder = pytest.mark.parametrize("name", NAMES)
 ODD = [
-    "", " ", "\n\r\n", "\0", "a\0b \r\nc", "x" * 3000, "😀 👩‍👩‍👧 smile", "שלום עולם, مرحبا", "你好，世界。再见。", "\ud800 half \udfff",
-    "# Title\n\nOne. Two!\n\n## Part\n\nIt is three.\n", "İstanbul étude [SEP] [CLS]", "word " * 300,
-]  # fmt: skip
+    *("", " ", "\n\r\n", "\0", "a\0b \r\nc", "x" * 3000, "😀 👩‍👩‍👧 smile", "שלום עולם, مرحبا", "你好，世界。再见。"),
+    *(
+        "\ud800 half \udfff",
+        "# Title\n\nOne. Two!\n\n## Part\n\nIt is three.\n",
+        "İstanbul étude [SEP] [CLS]",
+        "word " * 300,
+    ),
+]
 FEW = settings(deadline=None, max_examples=6, phases=(Phase.explicit, Phase.generate))
 
 
@@ -38,7 +44,7 @@ def check(vectors: Any, count: int, dim: int) -> None:
 
 def spans_of(text: str, cuts: Sequence[float]) -> list[Span]:
     bounds = sorted({0, len(text), *(round(cut * len(text)) for cut in cuts)})
-    return [Span(start, end) for start, end in zip(bounds, bounds[1:], strict=False)]
+    return [Span(start, end) for start, end in pairwise(bounds)]
 
 
 @every_embedder

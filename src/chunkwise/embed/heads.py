@@ -19,7 +19,7 @@ RANK = 64
 SHA256 = {
     "insent-conteb-minilm.safetensors": "44358cdadf74721ab18bd05e8fb566730934de0c9f6c1b85a2b3a482029af5ca",
     "sitemb-minilm.safetensors": "41181637dc8b44cb40cc765b3583c58a8e47f9e8d8c9ff75fe9ffe67b5c76af4",
-    "dewey-minilm.safetensors": "b5a1ca4c3125d703e6c60642891ddce6cf8a67a5e33d148c1a04a63b023a24e2",
+    "dewey-minilm.safetensors": "bd2821b06133f08f87afa7a79a440b464d2dfe41402baa6981d8b84d97d592a7",
 }
 
 
