@@ -9,7 +9,7 @@ from typing import Any
 
 import numpy as np
 
-from chunkwise.models import Surprise
+from chunkwise.models import Kept, Surprise
 from chunkwise.tokens import tokenizer
 from chunkwise.units import Floats
 
@@ -56,5 +56,5 @@ class Letters:
 
 
 SUPPLIES: dict[str, Callable[[], Any]] = {
-    "embed": lambda: embed, "ask": lambda: ask, "lm": Letters, "tokenizer": tokenizer
+    "embed": lambda: embed, "ask": lambda: ask, "lm": Letters, "tokenizer": tokenizer, "notes": Kept,
 }  # fmt: skip

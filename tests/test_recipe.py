@@ -28,9 +28,9 @@ def test_it_says_whose_idea_it_is_and_what_it_claims(made: Recipe) -> None:
 
 @everyone
 def test_its_spec_builds_it_again(made: Recipe) -> None:
-    assert find(made.name, made.family) == made
+    assert find(made.name, made.makes) == made
     for spec in (made.name, made.spec):
-        built = build(spec, made.family, SUPPLIES)
+        built = build(spec, made.makes, SUPPLIES)
         assert callable(built) or isinstance(built, Grid)
     for alias in made.aliases:
         assert find(alias) == made

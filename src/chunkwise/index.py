@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any, Literal
 
 from chunkwise import recipe
 from chunkwise.budget import Budget
-from chunkwise.embed import InContext
+from chunkwise.embed import Contextualised, InContext, is_recipe
 from chunkwise.errors import NoStore, ReadError, StaleError, UnansweredWarning, UserError, heard
 from chunkwise.store import Entry, FileState, SQLiteStore
 from chunkwise.units import Document, Floats
@@ -295,13 +295,16 @@ class Index:
 
         spoken = language(document.text, document.media_type)
         cut = chunks(document, self._segmenter, self._tokenizer.offsets(document.text))
-        texts = [chunk.text for chunk in cut]
+        spans, texts = [chunk.span for chunk in cut], [chunk.text for chunk in cut]
+        read = self._contextualised.as_read(document, spans) if self._contextualised else texts
         vectors: Floats | None = None
-        if isinstance(self._scan, InContext):
-            vectors = self._scan.in_document(document, [chunk.span for chunk in cut])
+        if self._scan is not None and self._scan is self._contextualised:
+            vectors = self._scan(read)
+        elif isinstance(self._scan, InContext):
+            vectors = self._scan.in_document(document, spans)
         elif self._scan is not None:
             vectors = self._scan(texts)
-        return Entry(document, cut, words(spoken).count(texts), spoken, state, vectors)
+        return Entry(document, cut, words(spoken).count(read), spoken, state, vectors)
 
     # Asking
 
@@ -381,9 +384,12 @@ class Index:
 
     @cached_property
     def _watched(self) -> Supplies:
-        """What was given, with the language model so that each question that it is asked counts as progress."""
-        ask = _models(self._given).get("ask")
-        return {**(self._given or {}), **({"ask": lambda: self._counted(ask())} if ask else {})}
+        """What was given, with the language model so that each question that it is asked counts as progress.
+
+        What models write is kept in the store.
+        """
+        ask, given = _models(self._given).get("ask"), self._given or {}
+        return {"notes": lambda: self._store, **given, **({"ask": lambda: self._counted(ask())} if ask else {})}
 
     def _counted(self, ask: Ask) -> Ask:
         def counted(prompt: str) -> str:
@@ -423,10 +429,19 @@ class Index:
         return embedder(self.settings["embedder"], _models(self._watched))
 
     @cached_property
+    def _contextualised(self) -> Contextualised | None:
+        """The embedder that puts a context before each chunk, where it is one: its words are searched as well."""
+        if not is_recipe(self.settings["embedder"]):  # a model is not to be loaded before it is needed
+            return None
+        made = self._judge
+        return made if isinstance(made, Contextualised) else None
+
+    @cached_property
     def _supplies(self) -> Supplies:
         """What makes the models of the recipes that find, select and compress: those that the index has, and others."""
         own = {"embed": lambda: self._judge or self._scan} if self.settings["vectors"] != "none" else {}
-        return _models({**own, "tokenizer": lambda: self._tokenizer, **(self._given or {})})
+        kept = {"tokenizer": lambda: self._tokenizer, "notes": lambda: self._store}
+        return _models({**own, **kept, **(self._given or {})})
 
 
 def _scan(settings: Mapping[str, str], given: Supplies | None) -> Embedder | None:
@@ -452,13 +467,16 @@ def _segmenter(settings: Mapping[str, str], given: Supplies | None) -> Segmenter
 
 
 def _check(settings: Mapping[str, str], given: Supplies | None) -> None:
-    """Refuse at once what would only fail at the first document."""
+    """Refuse at once what would only fail at the first document or question."""
+    from chunkwise.embed import embedder
     from chunkwise.tokens import tokenizer
 
     _segmenter(settings, given)
     tokenizer(settings["tokenizer"])
     if settings["vectors"] not in ("lazy", "eager", "static", "none"):
         raise UserError(f"vectors are lazy, eager, static or none, not {settings['vectors']!r}")
+    if settings["vectors"] == "lazy" and is_recipe(settings["embedder"]):
+        embedder(settings["embedder"], _models(given))
 
 
 def _plain(path: str | Path) -> Path:

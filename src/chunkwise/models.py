@@ -10,6 +10,9 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Protocol, TypeAlias
 
+import numpy as np
+import numpy.typing as npt
+
 from chunkwise.units import Floats, Ints
 
 Supplies: TypeAlias = Mapping[str, Callable[[], Any]]
@@ -56,3 +59,29 @@ class CausalLM(Protocol):
 
     def choose(self, prompt: str, answers: Sequence[str]) -> Floats:
         """Log-probability of each answer as what comes next; float32 [len(answers)]."""
+
+
+class Notes(Protocol):
+    """Texts that were written about chunks, documents or places, kept by their ids; every store is one."""
+
+    def notes(self, kind: str, ids: npt.NDArray[np.void]) -> dict[int, str]:
+        """The notes of a kind on those of `ids` that have one, by index."""
+
+    def put_notes(self, kind: str, ids: npt.NDArray[np.void], texts: Sequence[str]) -> None:
+        """Keep texts of a kind by the id of what they are about."""
+
+
+class Kept:
+    """Notes that are kept as long as the process lives."""
+
+    def __init__(self) -> None:
+        self._kept: dict[tuple[str, bytes], str] = {}
+
+    def notes(self, kind: str, ids: npt.NDArray[np.void]) -> dict[int, str]:
+        """The notes of a kind on those of `ids` that have one, by index."""
+        keys = [(kind, key.tobytes()) for key in ids]
+        return {at: self._kept[key] for at, key in enumerate(keys) if key in self._kept}
+
+    def put_notes(self, kind: str, ids: npt.NDArray[np.void], texts: Sequence[str]) -> None:
+        """Keep texts of a kind by the id of what they are about."""
+        self._kept.update(((kind, key.tobytes()), text) for key, text in zip(ids, texts, strict=True))

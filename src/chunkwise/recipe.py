@@ -20,6 +20,7 @@ Build = TypeVar("Build", bound=Callable[..., Any])
 BuildOther: TypeAlias = Callable[[str, str], Any]
 """What a recipe is given to build another with: its spec and its family."""
 _registry: dict[str, Recipe] = {}
+_ROOMS = ("segment", "embed", "retrieve", "select", "compress")
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,6 +48,11 @@ class Recipe:
     def room(self) -> str:
         """The room that its builder stands in: "segment", "embed"."""
         return self.build.__module__.split(".")[1]
+
+    @property
+    def makes(self) -> str:
+        """The family whose contract holds for what it builds: that of its room, wherever its idea was published."""
+        return self.room if self.room in _ROOMS else self.family
 
     @property
     def parameters(self) -> dict[str, inspect.Parameter]:
@@ -108,8 +114,11 @@ def unknown_family(family: str) -> UnknownRecipe:
 
 
 def find(name: str, family: str | None = None) -> Recipe:
-    """The recipe of that name or alias; UnknownRecipe, naming the nearest one, when there is none."""
-    known = {key: made for key, made in _all().items() if family is None or made.family == family}
+    """The recipe of that name or alias; UnknownRecipe, naming the nearest one, when there is none.
+
+    family: what it is to make (`Recipe.makes`), which for a few is not the family that they are listed under.
+    """
+    known = {key: made for key, made in _all().items() if family is None or made.makes == family}
     if name in known:
         return known[name]
     near = difflib.get_close_matches(name, known, 1)
@@ -123,6 +132,7 @@ _HOW = {
     "ask": "a language model: give --llm URL#model, or set OPENAI_BASE_URL",
     "lm": "a causal language model",
     "tokenizer": "a tokenizer",
+    "notes": "a place to keep what was written",
 }
 
 

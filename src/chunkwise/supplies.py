@@ -6,12 +6,12 @@ from collections.abc import Callable
 from functools import cache
 from typing import Any
 
-from chunkwise.models import Ask, CausalLM, Supplies
+from chunkwise.models import Ask, CausalLM, Kept, Supplies
 from chunkwise.prompt import Message
 
 
 def supplies(embedder: str = "minilm", llm: str | None = None) -> Supplies:
-    """What makes `embed`, `lm` and `ask`; `lm` is the byte model that comes with the package.
+    """What makes `embed`, `lm`, `notes` and `ask`; `lm` is the byte model that comes with the package.
 
     embedder: as `chunkwise.embed.embedder` takes it; llm: "URL#model", or None for what OPENAI_BASE_URL names: then
     `ask` is there only when that is set.
@@ -19,6 +19,7 @@ def supplies(embedder: str = "minilm", llm: str | None = None) -> Supplies:
     import os
 
     made: dict[str, Callable[[], Any]] = {"embed": cache(lambda: _embed(embedder, made)), "lm": cache(_lm)}
+    made["notes"] = cache(Kept)
     if llm or os.environ.get("OPENAI_BASE_URL"):
         made["ask"] = cache(lambda: _ask(llm))
     return made

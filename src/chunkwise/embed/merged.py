@@ -9,9 +9,10 @@ from typing import Any
 
 import numpy as np
 
-from chunkwise.embed.contextual import ContextualEmbedder, _batches
+from chunkwise.embed.contextual import ContextualEmbedder
 from chunkwise.embed.unit import unit_rows
 from chunkwise.engine.encoder import Backend, Merge
+from chunkwise.engine.word_pieces import batches
 from chunkwise.errors import UserError
 from chunkwise.units import Floats, Ints
 
@@ -51,7 +52,7 @@ class MergedEmbedder(ContextualEmbedder):
         def embed(batch: Ints) -> None:
             vectors[batch] = self._pooled_merged([tokens[i] for i in batch], [into[i] for i in batch])
 
-        self._each(embed, list(_batches([len(ids) for ids in tokens])))
+        self._each(embed, list(batches([len(ids) for ids in tokens])))
         return unit_rows(vectors)
 
     def lengths(self, texts: Sequence[str]) -> Ints:

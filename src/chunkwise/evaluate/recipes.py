@@ -106,3 +106,36 @@ def modular_rag() -> Grid:
         "looping:of=dense",
     )
     return Grid(("sentence",), ("bm25", "dense", *flows), budgets=(500, 1000), beside=(OURS,))
+
+
+@recipe(
+    "reconstructing-context",
+    family="survey-eval",
+    seed="Reconstructing Context: Evaluating Advanced Chunking Strategies for Retrieval-Augmented Generation",
+    claim="both ways of giving a chunk its context find what chunks alone miss; late pooling asks no model for it",
+)
+def reconstructing_context(asked: bool = False) -> Grid:
+    """Chunks embedded alone, pooled from their document's token states, and with a context put before them.
+
+    asked: with contexts that a language model writes, as the paper has them; without, `contextual-outline` stands for
+    them. The seconds that an index takes are the cost, when vectors are made at once (`--eager`). The paper's embedders
+    read 8192 tokens; what is told of late pooling here is told of windows of 256 word pieces.
+    """
+    written = "contextual" if asked else "contextual-outline"
+    return Grid(("recursive:size=100",), ("dense", "rrf"), embed=("minilm", "late-chunking", written))
+
+
+@recipe(
+    "corect",
+    family="survey-eval",
+    seed="CoRECT: A Framework for Evaluating Embedding Compression Techniques at Scale",
+    claim="a byte a dimension costs no recall; fewer bits do, the more the larger the index is",
+)
+def corect() -> Grid:
+    """The same vectors in every storage code, nearest first: float16, int8, one bit, fewer dimensions, PQ.
+
+    Static vectors unless told otherwise (`--embedder minilm --eager`). The paper goes up to 100 million passages and
+    codes that are learnt; recall against bytes and the size of the corpus is in benchmarks/contexts.py.
+    """
+    codes = ("float16", "int8", "binary", "binary,rescore=4", "truncated", "pq", "pq,rescore=4")
+    return Grid(("recursive:size=100",), tuple(f"coded:code={code}" for code in codes), embed=("static",))

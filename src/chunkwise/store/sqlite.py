@@ -126,8 +126,9 @@ class SQLiteStore:
                     if self._in_context:
                         ids = [_place(document.id, *chunk.span) for chunk in entry.chunks]
                     rows = zip(ids, entry.vectors.astype(np.float16), strict=True)
+                    # What a text means never changes; what it means in its place does when a context is written later.
                     db.executemany(
-                        "INSERT OR IGNORE INTO vectors VALUES (?, ?, ?)",
+                        f"INSERT OR {'REPLACE' if self._in_context else 'IGNORE'} INTO vectors VALUES (?, ?, ?)",
                         ((space, key, vector.tobytes()) for key, vector in rows),
                     )
 
