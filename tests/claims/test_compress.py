@@ -158,7 +158,7 @@ def test_scope() -> None:
     assert not any(word in control for word in named)
 
 
-def test_indic_context_shorten() -> None:
+def test_context_shorten() -> None:
     """The sentence that answers is kept under the name it is about; by its own words it is neither found nor clear."""
     text = "Marie Curie was a physicist whom all of Paris knew. She won the prize for her work in 1903. " + " ".join(
         FILLER
@@ -166,7 +166,7 @@ def test_indic_context_shorten() -> None:
     other = "Irene Joliot lived in Paris too. The prize was talked about by all who knew Marie well, and won again."
     passages = [passage(other, 1), passage(text, 1, 10_000)]
     asked = "when did Marie Curie win the prize?"
-    (got,) = squeezed("indic-context-shorten", asked, passages, 14, embed=Trigrams())
+    (got,) = squeezed("context-shorten", asked, passages, 14, embed=Trigrams())
     assert got.text == "Marie Curie won the prize for her work in 1903."
     assert got.origin(0, len("Marie Curie")) is None  # it stands there as "She"
     assert got.origin(11, len(got.text)) is not None

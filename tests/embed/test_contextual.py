@@ -16,7 +16,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from chunkwise.embed import Embedder, embedder
-from chunkwise.embed.contextual import ContextualEmbedder, _batches, minilm_folder
+from chunkwise.embed.contextual import ContextualEmbedder, minilm_folder
+from chunkwise.engine.word_pieces import batches
 from chunkwise.errors import ModelError, UserError
 
 ODD = [
@@ -110,9 +111,9 @@ def test_a_vector_does_not_depend_on_its_batch(minilm: Embedder, texts: list[str
 
 @given(st.lists(st.integers(2, 512), max_size=200))
 def test_batches_hold_every_text_once_and_waste_little(lengths: list[int]) -> None:
-    batches = list(_batches(lengths))
-    assert sorted(np.concatenate(batches).tolist() if batches else []) == list(range(len(lengths)))
-    for batch in batches:
+    found = list(batches(lengths))
+    assert sorted(np.concatenate(found).tolist() if found else []) == list(range(len(lengths)))
+    for batch in found:
         longest = max(lengths[i] for i in batch)
         padded = longest * len(batch)
         assert padded <= max(256, longest)

@@ -205,11 +205,10 @@ def scope(
 
 
 @recipe(
-    "indic-context-shorten",
+    "context-shorten",
     family="compress",
     seed="Long-context Non-factoid Question Answering in Indic Languages",
     claim="the paragraph that answers is kept, with names for its pronouns, which word overlap alone would lose",
-    aliases=("context-shorten",),
 )
 def context_shorten(ahead: float = 2.0, *, embed: Embed, tokenizer: Tokenizer) -> Compressor:
     """Sentences of the paragraphs most likely to answer, a name in place of the pronoun that opens one.
@@ -231,7 +230,7 @@ def context_shorten(ahead: float = 2.0, *, embed: Embed, tokenizer: Tokenizer) -
         for at, text in zip(block.tolist(), names.texts, strict=True):
             texts[at] += text
         worth = by_words(query, blocks, texts).sum(axis=1) + TRUST * by_passage(blocks)
-        if (seen := vectors(embed, query, texts, "indic-context-shorten")) is not None:
+        if (seen := vectors(embed, query, texts, "context-shorten")) is not None:
             worth = worth + np.maximum(seen[1] @ seen[0], 0)
         best = np.argsort(-worth, kind="stable")
         before = np.cumsum(blocks.costs[best]) - blocks.costs[best]

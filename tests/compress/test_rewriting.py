@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from test_contract import QUESTIONS, TEXTS, held, passages
+from test_compressors import QUESTIONS, TEXTS, held, passages
 
 import planted
 from chunkwise.asking import Asking

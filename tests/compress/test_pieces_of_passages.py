@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from test_contract import TEXTS
+from test_compressors import TEXTS
 from test_extract import passage
 
 from chunkwise.compress.coreference import Resolved, antecedents
