@@ -247,7 +247,8 @@ def _markdown(seen: Row) -> str:
     parts = [
         "# Poison\n",
         f"PoisonedRAG in nq_passages, five planted passages to each question; {odd['attacked']} attacked questions of"
-        f" the odd half, {odd['all']} questions on the clean index. `guard` was set on the even half.\n",
+        f" the odd half, {odd['all']} questions on the clean index. `guard` was set on the even half."
+        " They are few: one of them is 4 points of *majority*, 5 of *gold* under attack, 1.5 on the clean index.\n",
         "*reached*: share of a question's planted passages of which something is in the pack; *tokens*: planted share"
         " of the pack's tokens; *majority*: packs more than half of whose tokens are planted; *sources*: packs more"
         " than half of whose sources are; *gold*: packs that hold something of the gold passage; *recall*: share of its"
@@ -282,8 +283,8 @@ def _markdown(seen: Row) -> str:
     parts += [
         "Each BIPIA injection stands at the beginning, in the middle and at the end of a context. The list of"
         " injections was read whole before the patterns were written, so its odd half is not unseen; BIPIA's test"
-        " attacks, of other kinds, were not looked at. Docstrings and passages were looked at for false"
-        " alarms.\n",
+        " attacks, of other kinds, were not looked at, but for how many are found. Docstrings and"
+        " passages were looked at for false alarms.\n",
         "| half | contexts | found of attacked | recall | flagged of clean | precision at one to one |",
         "| --- | --- | ---: | ---: | ---: | ---: |",
     ]
@@ -309,7 +310,7 @@ def _table(rows: Sequence[Row], names: Mapping[str, str]) -> str:
 
 
 def _plot(packs: Sequence[Row]) -> None:
-    """Planted passages that reach the pack, by budget, and what the clean index still gives."""
+    """Planted share of the pack's tokens, by budget, and what the clean index still gives."""
     import matplotlib as mpl
 
     mpl.use("Agg")
@@ -317,7 +318,7 @@ def _plot(packs: Sequence[Row]) -> None:
 
     plt.rcParams |= {"svg.hashsalt": "chunkwise", "axes.spines.top": False, "axes.spines.right": False}
     figure, panels = plt.subplots(1, 3, figsize=(9.6, 3.0), sharey=True, layout="constrained")
-    shown = (("plain", "reached", "planted that reach the pack"), ("asked", "reached", "the same, behind the question"),
+    shown = (("plain", "share", "planted share of the pack"), ("asked", "share", "the same, behind the question"),
              ("none", "kept", "gold in the pack, clean index"))  # fmt: skip
     colours = {"coverage": "#0072B2", "top-k": "#E69F00"}
     for panel, (attack, measure, title) in zip(panels, shown, strict=True):
@@ -330,7 +331,7 @@ def _plot(packs: Sequence[Row]) -> None:
         panel.set(title=title, xlabel="tokens", xticks=BUDGETS, ylim=(0, 102))
         panel.title.set_fontsize(10)
     panels[0].set_ylabel("%")
-    panels[0].legend(fontsize=7, frameon=False)
+    panels[0].legend(fontsize=7, frameon=False, loc="upper right")
     figure.savefig(RESULTS / "poison.svg", metadata={"Date": None})
 
 
