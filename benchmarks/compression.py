@@ -6,7 +6,8 @@ DIR holds the sets of `benchmarks.quality`. Every row packs the same questions f
 default, multiscale and coverage with no compressor; the others are given three budgets full of the same selection and
 make it fit one. Recall is of the gold characters that stand in the packed text, by the map to the source alone, so that
 what was lost on the way counts as lost. A citation is right when the text that a part of a passage is said to have is
-the document's there, to the character, and its passage's lines hold it. Writes results/compression.md, .json and .svg.
+the document's there, to the character, and its passage's lines hold it. With `--vectors static` no transformer runs,
+neither for retrieval nor for `comi` and `indic-context-shorten`. Writes results/compression.md, .json and .svg.
 """
 
 from __future__ import annotations
@@ -50,7 +51,7 @@ def main() -> None:
     for name in options.sets:
         data = SETS[name](options.data)
         picked = half(data, options.half, options.most)
-        rows = measured(data, picked, [SELECTION, *options.compressors], options.budgets)
+        rows = measured(data, picked, [SELECTION, *options.compressors], options)
         golds = [data.views[name][number] for number in picked]
         scores = {row: {b: score(made.packs, golds) for b, made in by.items()} for row, by in rows.items()}
         seen["sets"][name] = {
@@ -62,7 +63,7 @@ def main() -> None:
             print(f"{name:9} {row:22}", *(f"{one['recall']:6.1f}" for one in by.values()), flush=True)
     options.out.mkdir(parents=True, exist_ok=True)
     (options.out / "compression.json").write_text(json.dumps(seen, indent=1) + "\n")
-    (options.out / "compression.md").write_text(page(seen, options.half))
+    (options.out / "compression.md").write_text(page(seen, options))
     draw(seen, options.out / "compression.svg")
 
 
@@ -73,21 +74,23 @@ def half(data: DataSet, which: str, most: int) -> list[int]:
     return [numbers[int(at)] for at in chosen]
 
 
-def measured(data: DataSet, picked: list[int], names: list[str], budgets: list[int]) -> dict[str, dict[int, Row]]:
+def measured(
+    data: DataSet, picked: list[int], names: list[str], options: argparse.Namespace
+) -> dict[str, dict[int, Row]]:
     """Every row's packs of the picked questions; the rows take turns, so that the machine's moods are shared."""
     import chunkwise
     from chunkwise import Document
     from chunkwise.recipe import build
 
-    rows = {name: {budget: Row() for budget in budgets} for name in names}
+    rows = {name: {budget: Row() for budget in options.budgets} for name in names}
     with tempfile.TemporaryDirectory() as folder:
-        index = chunkwise.Index.open(Path(folder) / "kb")
+        index = chunkwise.Index.open(Path(folder) / "kb", vectors=options.vectors)
         index.add_documents(Document.of(text, source) for source, text in data.documents.items())
         made = {name: None if name == SELECTION else index.build(name, "compress") for name in names}
         find = cache(build("multiscale", "retrieve"))  # what is found does not depend on the row
         for number in picked:
             query = data.questions[number]
-            for budget in budgets:
+            for budget in options.budgets:
                 for name in names:
                     pack = index.pack(query, budget, retriever=find, compressor=made[name], labels=False)
                     row = rows[name][budget]
@@ -125,14 +128,15 @@ def _figures(made: Row, scores: dict[str, dict[int, Scores]], row: str, budget: 
     }
 
 
-def page(seen: dict[str, Any], which: str) -> str:
+def page(seen: dict[str, Any], options: argparse.Namespace) -> str:
     """The results as Markdown."""
     text = [
         "# Compression beside selection\n",
-        f"Evidence kept (character recall, %) of the {which} half of each set's questions; in brackets the difference"
-        " to `selection` at the same budget and its 95 % interval, bootstrap over the questions. `selection` buys small"
-        " chunks of the budget and compresses nothing. Times are medians of choosing and compressing, retrieval"
-        " left out, in one run on a busy machine: read them against each other.\n",
+        f"Evidence kept (character recall, %) on questions of the {options.half} half of each set; in brackets the"
+        " difference to `selection` at the same budget and its 95 % interval, bootstrap over the questions. `selection`"
+        f" buys small chunks of the budget and compresses nothing; the index has {options.vectors} vectors. Times are"
+        " medians of choosing and compressing, retrieval left out, in one run on a busy machine: read them against each"
+        " other.\n",
     ]
     for name, found in seen["sets"].items():
         text.append(f"## {name}\n\n{found['about']}; {found['questions']} questions\n")
@@ -189,6 +193,7 @@ def _options() -> argparse.Namespace:
     parser.add_argument("--budgets", type=lambda text: [int(part) for part in text.split(",")], default=list(BUDGETS))
     parser.add_argument("--half", choices=("tuned", "held-out"), default="held-out", help="which questions")
     parser.add_argument("--most", type=int, default=150, help="questions of a set; %(default)s")
+    parser.add_argument("--vectors", choices=("lazy", "static"), default="lazy", help="the index's; %(default)s")
     parser.add_argument("--out", type=Path, default=RESULTS, help="folder for compression.{md,json,svg}")
     return parser.parse_args()
 

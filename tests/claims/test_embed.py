@@ -10,7 +10,7 @@ from typing import Any
 
 import numpy as np
 
-from chunkwise.compress import extract, spend, unit, value
+from chunkwise.compress import extract, spend
 from chunkwise.embed import embedder
 from chunkwise.embed.pooling import span_means
 from chunkwise.embed.recipes import code_token_merge
@@ -180,7 +180,7 @@ def test_code_token_merge() -> None:
     differ in their last name alone are told apart by a question; cut at the end to as many tokens, they are one.
     """
     plain, merged, early = embedder("minilm"), code_token_merge(3), code_token_merge(0)
-    source = "\n".join(inspect.getsource(module) for module in (extract, spend, unit, value))
+    source = "\n".join(inspect.getsource(module) for module in (extract, spend))
     code = [source[at : at + 500] for at in range(0, len(source) - 500, 1500)]
     before, after = merged.lengths(code).T
     assert before.sum() == sum(len(merged._tokenizer.encode(text).ids) for text in code)

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import math
 import warnings
 from collections.abc import Sequence
+from dataclasses import replace
 
 import pytest
 from hypothesis import given, settings
@@ -102,6 +104,18 @@ def test_the_contract(name: str, texts: list[str], query: str, tokens: int) -> N
 @every_compressor
 def test_nothing_to_spend_buys_nothing(name: str) -> None:
     assert squeezed(name, "refunds?", TEXTS, 0) == []
+
+
+@every_compressor
+@pytest.mark.parametrize("scores", [[math.nan] * 3, [0.0] * 3, [-1.0, -2.0, -3.0], [math.inf, 1.0, -math.inf]])
+def test_scores_that_tell_nothing(name: str, scores: list[float]) -> None:
+    given_ = [replace(one, score=score) for one, score in zip(passages(TEXTS[:3]), scores, strict=True)]
+    compress: Compressor = build(name, None, SUPPLIES)
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", FallbackWarning)
+        got = compress("how long do refunds take?", given_, Budget(30))
+    held(given_, got, 30)
+    assert got
 
 
 @every_compressor

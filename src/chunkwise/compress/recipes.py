@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import replace
 
 import numpy as np
 
@@ -16,12 +15,11 @@ from chunkwise.compress.extract import kept
 from chunkwise.compress.group import marginal_winners
 from chunkwise.compress.memory import Memory, remembered
 from chunkwise.compress.rewrite import shortened
-from chunkwise.compress.spend import LEAST, allotted, best_within, bought, candidates, fitted
+from chunkwise.compress.spend import LEAST, Worth, allotted, best_of, bought, fitted
 from chunkwise.compress.statement import Statement, quoted, shared_out, spoken
 from chunkwise.compress.thought import concluded, trimmed
 from chunkwise.compress.unit import Units, key_phrases, paragraphs, phrases, sentences, units
 from chunkwise.compress.value import (
-    MarginalInformation,
     by_passage,
     by_rarity,
     by_shared_words,
@@ -32,9 +30,9 @@ from chunkwise.compress.value import (
 from chunkwise.errors import UserError
 from chunkwise.models import Ask, CausalLM, Embed
 from chunkwise.recipe import BuildOther, recipe
-from chunkwise.select import Coverage, Relevance, greedy
+from chunkwise.select import Distance, Gain, Relevance, Weighted, greedy
 from chunkwise.tokens import Tokenizer
-from chunkwise.units import Candidates, Document, Passage, Span
+from chunkwise.units import Document, Passage, Span
 
 LEADS = 0.05  # what being the best of its group counts for in a sentence
 TRUST = 0.3  # what the retriever's score of a passage counts for beside the question's words in a unit
@@ -94,10 +92,8 @@ def extract(spread: float = 1.0, floor: float = 0.2, *, tokenizer: Tokenizer) ->
 
     def compress(query: str, passages: Sequence[Passage], budget: Budget) -> list[Passage]:
         cut = units(passages, sentences, tokenizer)
-        return bought(
-            cut, _worth(query, cut), lambda c: Coverage(c, spread * max(1, budget.tokens), floor),
-            budget.tokens, tokenizer,
-        )  # fmt: skip
+        worth = _worth(query, cut)
+        return bought(cut, lambda: worth.covering(cut.costs, budget.tokens, spread, floor), budget.tokens, tokenizer)
 
     return compress
 
@@ -117,8 +113,8 @@ def selective_context(*, lm: CausalLM, tokenizer: Tokenizer) -> Compressor:
 
     def compress(query: str, passages: Sequence[Passage], budget: Budget) -> list[Passage]:
         cut = units(passages, phrases, tokenizer)
-        choice = candidates(cut, by_surprise(cut, lm) + np.float32(1e-3))
-        return bought(cut, choice, Relevance, budget.tokens, tokenizer)
+        nats = by_surprise(cut, lm) + np.float32(1e-3)
+        return bought(cut, lambda: Relevance(nats), budget.tokens, tokenizer)
 
     return compress
 
@@ -151,8 +147,12 @@ def comi(
         near = (relevance * np.maximum(said @ asked, 0) + trust * by_passage(cut)).astype(np.float32)
         groups = -(-len(cut) * budget.tokens // max(1, int(cut.costs.sum())))
         first = marginal_winners(near, said, redundancy, groups)
-        choice = candidates(cut, near + np.float32(LEADS) * first)
-        return bought(cut, choice, lambda c: MarginalInformation(c.scores, said, redundancy), budget.tokens, tokenizer)
+        leading = near + np.float32(LEADS) * first
+
+        def gain() -> Gain:  # less what is redundant, as more for what is not: a gain below 0 would not be taken at all
+            return Weighted(relevance=(1.0, Relevance(leading)), new=(redundancy, Distance(said)))
+
+        return bought(cut, gain, budget.tokens, tokenizer)
 
     return compress
 
@@ -192,12 +192,14 @@ def scope(
             short = shortened(chunked, sizes, keep, query, asking, tokenizer)
         told = np.array([at in short or whole for at, whole in enumerate(sizes >= chunked.costs)])
         inside = cut.within(chunked)
-        left = max(0, budget.tokens - int(short.units.costs[told].sum()))
-        picked = best_within(_worth(query, cut), (~told[inside]).astype(np.int64), np.array([0, left]))
+        left = budget.tokens - int(short.units.costs[told].sum())
+        picked = best_of(cut, _worth(query, cut), np.flatnonzero(~told[inside]), left)
         pieces = short.units.only(np.flatnonzero(told)).plus(cut.only(picked))
-        choice = candidates(pieces, np.concatenate((weights[told], weights[inside[picked]])))
+        worth = np.concatenate((weights[told], weights[inside[picked]]))
         return fitted(
-            lambda room: pieces.assembled(greedy(choice, room, Relevance(choice))[0], tokenizer, instead=short.instead),
+            lambda room: pieces.assembled(
+                greedy(pieces.costs, room, Relevance(worth)).taken, tokenizer, instead=short.instead
+            ),
             budget.tokens,
         )
 
@@ -236,10 +238,10 @@ def context_shorten(ahead: float = 2.0, *, embed: Embed, tokenizer: Tokenizer) -
         before = np.cumsum(blocks.costs[best]) - blocks.costs[best]
         looked = np.isin(block, best[before < ahead * budget.tokens])
         aspects = by_words(query, cut, names.texts)
-        choice = candidates(cut, (aspects.sum(axis=1) + TRUST * worth[block]) * looked, aspects * looked[:, None])
+        choice = Worth((aspects.sum(axis=1) + TRUST * worth[block]) * looked, aspects * looked[:, None])
 
         def make(room: int) -> list[Passage]:
-            taken = greedy(choice, room, Coverage(choice, max(1, budget.tokens)))[0]
+            taken = greedy(cut.costs, room, choice.covering(cut.costs, budget.tokens)).taken
             return cut.assembled(taken, tokenizer, instead=names.instead(taken))
 
         return fitted(make, budget.tokens)
@@ -270,15 +272,15 @@ def kant(facts: float = 0.7, *, tokenizer: Tokenizer) -> Compressor:
         hit = by_words(query, anchors)
         called = np.zeros((len(stored), hit.shape[1]), dtype=np.float32)
         np.maximum.at(called, anchors.within(stored), hit)
-        choice = candidates(stored, called.sum(axis=1) * (1 + TRUST * by_passage(stored)), called)
-        rare = candidates(anchors, by_rarity(anchors) * by_passage(anchors))
+        choice = Worth(called.sum(axis=1) * (1 + TRUST * by_passage(stored)), called)
+        rare = by_rarity(anchors) * by_passage(anchors)
         both = stored.plus(anchors)
 
         def make(room: int) -> list[Passage]:
-            told = greedy(choice, int(facts * room), Coverage(choice, max(1, budget.tokens)))[0]
+            told = greedy(stored.costs, int(facts * room), choice.covering(stored.costs, budget.tokens)).taken
             silent = ~np.isin(anchors.of, stored.of[told])
             left = room - int(stored.costs[told].sum())
-            shown = greedy(rare, left, Relevance(rare), lambda at, _: "" if silent[at] else "its passage speaks")[0]
+            shown = greedy(anchors.costs, left, Relevance(rare * silent)).taken
             return both.assembled([*told, *(len(stored) + at for at in shown)], tokenizer)
 
         return fitted(make, budget.tokens)
@@ -372,27 +374,26 @@ def trimr(agree: int = 2, *, tokenizer: Tokenizer) -> Compressor:
         short = [kept(passage, trimmed(passage, agree), tokenizer) for passage in passages]
         told = [passage for passage in short if passage is not None]
         cut = units(told, sentences, tokenizer)
-        choice = _worth(query, cut)
+        worth = _worth(query, cut)
         final = {int(of): at for at, (of, text) in enumerate(zip(cut.of, cut.texts, strict=True)) if concluded(text)}
-        first = np.isin(np.arange(len(cut)), list(final.values()))
-        choice = replace(choice, scores=choice.scores + 2 * first.astype(np.float32))
-        return bought(cut, choice, lambda c: Coverage(c, max(1, budget.tokens)), budget.tokens, tokenizer)
+        return bought(
+            cut, lambda: worth.covering(cut.costs, budget.tokens), budget.tokens, tokenizer, first=final.values()
+        )
 
     return compress
 
 
-def _worth(query: str, cut: Units, texts: Sequence[str] | None = None) -> Candidates:
+def _worth(query: str, cut: Units) -> Worth:
     """The units by what they say of the question and how well their passage was found."""
-    aspects = by_words(query, cut, texts)
-    return candidates(cut, aspects.sum(axis=1) + TRUST * by_passage(cut), aspects)
+    aspects = by_words(query, cut)
+    return Worth(aspects.sum(axis=1) + TRUST * by_passage(cut), aspects)
 
 
 def _best_of_each(query: str, cut: Units) -> Callable[[int, int], tuple[Statement, ...]]:
     """The sentences of a passage, by its number, that so many tokens buy."""
-    choice = _worth(query, cut)
+    worth = _worth(query, cut)
 
     def best(number: int, size: int) -> tuple[Statement, ...]:
-        sizes = size * (np.arange(len(cut.passages)) == number)
-        return tuple(quoted(cut, best_within(choice, cut.of, sizes).tolist()))
+        return tuple(quoted(cut, best_of(cut, worth, np.flatnonzero(cut.of == number), size).tolist()))
 
     return best

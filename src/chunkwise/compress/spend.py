@@ -2,32 +2,40 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
+from typing import NamedTuple
 
 import numpy as np
 
 from chunkwise.compress.unit import Units
-from chunkwise.select import Coverage, Gain, greedy
+from chunkwise.select import Coverage, Gain, greedy, quotas
 from chunkwise.tokens import Tokenizer
-from chunkwise.units import Candidates, Floats, Ints, Passage
+from chunkwise.units import Floats, Ints, Passage
 
 LEAST = 12  # tokens of a group that is not whole; less says nothing
 
 
-def candidates(units: Units, scores: Floats, aspects: Floats | None = None) -> Candidates:
-    """The units as what a search chooses from: scores float32 [n], aspects float32 [n, a]."""
-    return Candidates(np.arange(len(units)), scores, units.costs, aspects=aspects)
+class Worth(NamedTuple):
+    """What units are worth a token, scores float32 [n], and how much of it speaks to each aspect, float32 [n, a]."""
+
+    scores: Floats
+    aspects: Floats
+
+    def covering(self, costs: Ints, tokens: int, spread: float = 1.0, floor: float = 0.2) -> Gain:
+        """The gain of a set whose aspects fade as `spread` times `tokens` of their strongest evidence are bought."""
+        return Coverage(self.scores, costs, self.aspects, spread * max(1, tokens), floor)
+
+    def only(self, chosen: Ints) -> Worth:
+        """That of the units of these numbers."""
+        return Worth(self.scores[chosen], self.aspects[chosen])
 
 
 def bought(
-    units: Units,
-    choice: Candidates,
-    gain: Callable[[Candidates], Gain],
-    tokens: int,
-    tokenizer: Tokenizer,
+    units: Units, gain: Callable[[], Gain], tokens: int, tokenizer: Tokenizer, first: Iterable[int] = ()
 ) -> list[Passage]:
-    """The passages with the units that greedy takes, together at most `tokens`."""
-    return fitted(lambda room: units.assembled(greedy(choice, room, gain(choice))[0], tokenizer), tokens)
+    """The passages with the units that greedy takes, those of `first` before others, together at most `tokens`."""
+    lead = list(first)
+    return fitted(lambda room: units.assembled(greedy(units.costs, room, gain(), first=lead).taken, tokenizer), tokens)
 
 
 def fitted(make: Callable[[int], list[Passage]], tokens: int) -> list[Passage]:
@@ -45,16 +53,10 @@ def fitted(make: Callable[[int], list[Passage]], tokens: int) -> list[Passage]:
     return []
 
 
-def best_within(choice: Candidates, groups: Ints, sizes: Ints) -> Ints:
-    """The candidates that each group's own size buys, by coverage; ascending. groups: int64 [n], the group of each."""
-    taken: list[int] = []
-    for group in np.flatnonzero(sizes).tolist():
-        mine = np.flatnonzero(groups == group)
-        aspects = None if choice.aspects is None else choice.aspects[mine]
-        part = Candidates(mine, choice.scores[mine], choice.costs[mine], aspects=aspects)
-        size = int(sizes[group])
-        taken += mine[greedy(part, size, Coverage(part, size))[0]].tolist()
-    return np.array(sorted(taken), dtype=np.int64)
+def best_of(units: Units, worth: Worth, chosen: Ints, tokens: int) -> Ints:
+    """Those of the chosen units that `tokens` buy, by coverage; numbers of units, ascending."""
+    costs = units.costs[chosen]
+    return np.sort(chosen[greedy(costs, tokens, worth.only(chosen).covering(costs, tokens)).taken])
 
 
 def allotted(costs: Ints, weights: Floats, tokens: int, least: int = LEAST) -> Ints:
@@ -65,23 +67,8 @@ def allotted(costs: Ints, weights: Floats, tokens: int, least: int = LEAST) -> I
     """
     alive = costs > 0
     while True:
-        sizes = _shared(costs * alive, weights, tokens)
+        sizes = (quotas(costs * alive, tokens, costs * weights * alive) + 1e-6).astype(np.int64)
         starved = alive & (sizes < np.minimum(costs, least))
         if not starved.any():
             return sizes
         alive &= ~(starved & (weights <= np.median(weights[starved])))
-
-
-def _shared(costs: Ints, weights: Floats, tokens: int) -> Ints:
-    sizes = np.zeros(len(costs), dtype=np.int64)
-    worth = costs * weights.astype(np.float64)
-    open_ = worth > 0
-    while open_.any():
-        shares = (tokens - sizes.sum()) * worth / worth[open_].sum()
-        full = open_ & (shares >= costs)
-        if not full.any():
-            sizes[open_] = shares[open_].astype(np.int64)
-            break
-        sizes[full] = costs[full]
-        open_ &= ~full
-    return sizes

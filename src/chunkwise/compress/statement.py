@@ -13,7 +13,7 @@ from chunkwise.compress.spend import fitted
 from chunkwise.compress.unit import Units
 from chunkwise.select import Relevance, greedy
 from chunkwise.tokens import Tokenizer
-from chunkwise.units import Candidates, Passage, Span
+from chunkwise.units import Passage, Span
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,18 +67,17 @@ def spoken(
     worth: of a statement's text, above 0. Each passage's best statement comes before any one's second.
     """
     worths = np.array([worth(one.text) for one in statements], dtype=np.float32)
-    best = np.zeros(len(statements), dtype=bool)
     seen: set[int] = set()
+    first = []
     for at in np.argsort(-worths, kind="stable").tolist():
-        best[at] = statements[at].of[0] not in seen
-        seen.add(statements[at].of[0])
+        if (own := statements[at].of[0]) not in seen:
+            seen.add(own)
+            first.append(at)
     costs = np.array([tokenizer.count(f"{one.text}\n") for one in statements], dtype=np.int64)
-    first = np.where(best, worths.max(initial=0), 0).astype(np.float32)
-    choice = Candidates(np.arange(len(statements)), worths + first, costs)
 
     def make(room: int) -> list[Passage]:
         lines: dict[int, list[str | Span]] = {}
-        for at in sorted(greedy(choice, room, Relevance(choice))[0]):
+        for at in sorted(greedy(costs, room, Relevance(worths), first=first).taken):
             lines.setdefault(statements[at].of[0], []).append(statements[at].line)
         made = (told(passages[of], lines[of], tokenizer) for of in sorted(lines))
         return [passage for passage in made if passage is not None]

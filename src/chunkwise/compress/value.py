@@ -105,27 +105,6 @@ def vectors(embed: Embed, query: str, texts: Sequence[str], who: str) -> tuple[F
     return None
 
 
-class MarginalInformation:
-    """Relevance less redundancy, `Gain` of a growing set: what repeats what is in counts for less.
-
-    relevance: float32 [n]; vectors: float32 [n, d] of unit length. The gain is never below 0, so that what adds least
-    still comes last rather than never: relevance + redundancy * (1 - the largest cosine with what was taken).
-    """
-
-    def __init__(self, relevance: Floats, vectors: Floats, redundancy: float) -> None:
-        self._relevance, self._vectors, self._weight = relevance, vectors, redundancy
-        self._nearest = np.zeros(len(relevance), dtype=np.float32)
-
-    def __call__(self) -> Floats:
-        """Each unit's relevance and what it has of its own."""
-        gains: Floats = self._relevance + self._weight * (1 - self._nearest)
-        return gains
-
-    def take(self, index: int) -> None:
-        """Put a unit into the set."""
-        np.maximum(self._nearest, self._vectors @ self._vectors[index], out=self._nearest)
-
-
 def _counts(asked: Sequence[str], texts: Sequence[Sequence[str]]) -> Floats:
     """How often each text has each term; float32 [texts, terms]."""
     rows = [Counter(terms) for terms in texts]
