@@ -296,7 +296,7 @@ def report(seen: dict[str, Any]) -> str:
         "## Storage codes (corect)",
         "",
         "Recall of the gold passage of nq_passages among the set's own and stretches of books; static vectors of 192",
-        "dimensions. Bytes of a vector without the codebooks. Rescored: the 400 best ranked anew by their full vectors,",
+        "dimensions. Bytes of a vector without the codebooks. Rescored: the 400 best ranked anew by full vectors,",
         "which are then kept as well, and read for those alone.",
         "",
         "| code | bytes | vectors | recall@1 | @10 | @100 |",
