@@ -328,6 +328,17 @@ def report(seen: dict[str, Any]) -> str:
     return "\n".join([*lines, "", as_markdown(seen["setting"]), ""])
 
 
+def _kept(folder: Path | None, make: Callable[[], Any]) -> Any:
+    """What is made, read from the folder where a run before has left it."""
+    file = folder / "codes.json" if folder else None
+    if file and file.exists():
+        return json.loads(file.read_text(encoding="utf-8"))
+    made = make()
+    if file:
+        file.write_text(json.dumps(made), encoding="utf-8")
+    return made
+
+
 def main() -> None:
     """Run what the command line says and write what was found."""
     options = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
@@ -355,7 +366,7 @@ def main() -> None:
             print(f"{name}: {row} {middle}", file=sys.stderr, flush=True)
         one["across"] = across(data, reader)
         seen["sets"][name] = one
-    seen["codes"] = compressed(chosen.data)
+    seen["codes"] = _kept(chosen.kept, lambda: compressed(chosen.data))
     seen["setting"] = setting("chunkwise", "numpy")
     chosen.out.mkdir(parents=True, exist_ok=True)
     (chosen.out / "contexts.json").write_text(json.dumps(seen, indent=1) + "\n", encoding="utf-8")
