@@ -2,9 +2,10 @@
 
     python -m benchmarks.findings --data DIR [--work DIR] [--only NAME ...]
 
-DIR holds `chroma_chunking` and `covid_qa`. What is in the work folder already is not measured again. Writes
-results/findings.md, for each sweep results/findings/NAME.csv and .svg, and the tables of docs/findings-chunking.md,
-between `<!-- NAME -->` and `<!-- /NAME -->`. Needs `pip install -e ".[evaluate]"`.
+DIR holds the sets that the sweeps name. What is in the work folder already is not measured again, and a run of some
+sweeps leaves the sections of the others as they were. Writes results/findings.md, for each sweep
+results/findings/NAME.csv and .svg, and the tables of docs/findings-chunking.md, between `<!-- NAME -->` and
+`<!-- /NAME -->`. Needs `pip install -e ".[evaluate]"`.
 """
 
 from __future__ import annotations
@@ -35,9 +36,18 @@ SWEEPS = {
                                "--embedder", "static"],
     "rag-hyperparameters": ["--set", "covid_qa", "--limit", "60", "--preset", "rag-hyperparameters"],
     "domain-rag-metrics": ["--set", "chroma_chunking", "--preset", "domain-rag-metrics"],
+    "reconstructing-context": ["--set", "squad_xquad_en", "--limit", "200", "--preset", "reconstructing-context",
+                               "--budgets", "100,200,400"],
 }  # fmt: skip
 
 
+HEAD = """\
+# Findings on chunking
+
+Recall, precision and IoU in characters of the packed chunks against the gold spans, in percent, ± half of the 95 %
+bootstrap interval over questions. Precision, IoU and tokens are of the middle budget.
+
+"""
 DOC = RESULTS.parents[1] / "docs" / "findings-chunking.md"
 
 
@@ -113,6 +123,20 @@ def fill(text: str, name: str, table: str) -> str:
     return f"{before}{begin}\n{table}\n{end}{after}" if found and closed else text
 
 
+def sections(page: str) -> dict[str, str]:
+    """The sections of results/findings.md by the name of their sweep, each with what it was measured on.
+
+    One that does not say so was measured with the one after it that does.
+    """
+    found: dict[str, str] = {}
+    where = ""
+    for part in reversed(page.split("\n## ")[1:]):
+        body, dated, rest = part.rstrip().partition("\n- date:")
+        where = f"- date:{rest}" if dated else where
+        found[part.partition("\n")[0]] = f"## {body.rstrip()}\n\n{where}\n"
+    return found
+
+
 def _pipeline(cell: dict[str, Any]) -> tuple[str, str, str, str]:
     return cell["segment"], cell["retrieve"], cell["select"], cell["embed"]
 
@@ -128,21 +152,15 @@ def main() -> None:
     options.add_argument("--work", type=Path, default=Path(".chunkwise-compare"))
     options.add_argument("--only", nargs="+", choices=SWEEPS, default=list(SWEEPS))
     chosen = options.parse_args()
-    lines = [
-        "# Findings on chunking",
-        "",
-        "Recall, precision and IoU in characters of the packed chunks against the gold spans, in percent, ± half of",
-        "the 95 % bootstrap interval over questions. Precision, IoU and tokens are of the middle budget.",
-        "",
-    ]
+    page = RESULTS / "findings.md"
+    before = sections(page.read_text(encoding="utf-8")) if page.exists() else {}
     text = DOC.read_text(encoding="utf-8")
     for name in chosen.only:
         found = swept(name, chosen.data, chosen.work)
-        lines += section(name, found)
+        before[name] = "\n".join([*section(name, found), as_markdown(setting("chunkwise", "numpy")), ""])
         text = fill(text, name, brief(found))
     DOC.write_text(text, encoding="utf-8")
-    lines += [as_markdown(setting("chunkwise", "numpy")), ""]
-    (RESULTS / "findings.md").write_text("\n".join(lines), encoding="utf-8")
+    page.write_text(HEAD + "".join(f"{before[name]}\n" for name in SWEEPS if name in before), encoding="utf-8")
 
 
 if __name__ == "__main__":

@@ -161,9 +161,9 @@ def test_a_list_cannot_begin_with_a_parameter() -> None:
 
 @everyone
 def test_its_spec_can_be_checked_without_its_models(made: Recipe) -> None:
-    check(made.spec, made.family)
+    check(made.spec, made.makes)
     with pytest.raises(UnknownRecipe, match="no parameter"):
-        check(f"{made.name}:nonesuch=1", made.family)
+        check(f"{made.name}:nonesuch=1", made.makes)
 
 
 @pytest.mark.usefixtures("scratch")

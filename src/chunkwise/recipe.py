@@ -46,8 +46,8 @@ class Recipe:
 
     @property
     def room(self) -> str:
-        """The room that its builder stands in: "segment", "embed"."""
-        return self.build.__module__.split(".")[1]
+        """The room that its builder stands in: "segment", "embed"; "" where that is none of ours."""
+        return next(iter(self.build.__module__.split(".")[1:]), "")
 
     @property
     def makes(self) -> str:

@@ -221,7 +221,7 @@ def test_modular_rag(tmp_path: Path) -> None:
 
 def cities() -> Dataset:
     """The same paragraphs in every document, which only its first one tells apart."""
-    names = ("Berlin", "Lagos", "Lima", "Oslo", "Toronto", "Cairo")
+    names = ("Berlin", "Lagos", "Lima", "Oslo", "Toronto", "Cairo", "Sydney", "Mumbai", "Nairobi")
     said = "It has grown to 3.8 million inhabitants and lies on both banks of a river that is often in flood."
     documents, questions = [], []
     for name in names:

@@ -118,8 +118,8 @@ def reconstructing_context(asked: bool = False) -> Grid:
     """Chunks embedded alone, pooled from their document's token states, and with a context put before them.
 
     asked: with contexts that a language model writes, as the paper has them; without, `contextual-outline` stands for
-    them. The seconds that an index takes are the cost, when vectors are made at once (`--eager`). The paper's embedders
-    read 8192 tokens; what is told of late pooling here is told of windows of 256 word pieces.
+    them. Vectors are made while questions are asked, so their cost is in `asked_seconds`. The paper's embedders read
+    8192 tokens; what is told of late pooling here is told of windows of 256 word pieces.
     """
     written = "contextual" if asked else "contextual-outline"
     return Grid(("recursive:size=100",), ("dense", "rrf"), embed=("minilm", "late-chunking", written))
@@ -134,7 +134,7 @@ def reconstructing_context(asked: bool = False) -> Grid:
 def corect() -> Grid:
     """The same vectors in every storage code, nearest first: float16, int8, one bit, fewer dimensions, PQ.
 
-    Static vectors unless told otherwise (`--embedder minilm --eager`). The paper goes up to 100 million passages and
+    Of static vectors, which every index has. The paper goes up to 100 million passages and
     codes that are learnt; recall against bytes and the size of the corpus is in benchmarks/contexts.py.
     """
     codes = ("float16", "int8", "binary", "binary,rescore=4", "truncated", "pq", "pq,rescore=4")

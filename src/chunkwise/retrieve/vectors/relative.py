@@ -26,7 +26,7 @@ def spread_out(vectors: npt.NDArray[np.float16], count: int) -> Ints:
     nearest[:1] = -2  # the first row begins
     while len(chosen) < min(count, len(rows)):
         at = int(nearest.argmin())
-        if nearest[at] > 1 - 1e-4:  # all that is left is as good as chosen
+        if nearest[at] > 1 - 2e-3:  # half precision: what is left is as good as chosen
             break
         chosen.append(at)
         nearest = np.maximum(nearest, rows @ rows[at])
