@@ -51,8 +51,9 @@ def cfic(
     found before the others; beams: spans; steps: choices of a word within one beginning; longest: sentences of a span.
     A span is exact, and is offered as the chunks that it touches, since what is paid for is chunks. The paper trains a
     model of seven billion parameters to do this and reads the document once; here `lm` is any causal model, untrained
-    for it, and is asked anew for each choice. With the byte model that comes with the package it finds less than the
-    retriever that it is made of (`benchmarks/results/finders.md`): it is there to be used with a better one.
+    for it, and is asked anew for each choice. With the byte model that comes with the package it takes seconds a
+    question and is no better than the retriever that it is made of, whose finds fill the budget after its own
+    (`benchmarks/results/finders.md`): it is there to be used with a better model.
     """
     counts = {"documents": documents, "sentences": sentences, "beams": beams, "steps": steps, "longest": longest}
     for name, value in counts.items():
