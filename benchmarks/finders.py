@@ -207,7 +207,10 @@ def main() -> None:
         found = measured(load(name, chosen.data), chosen)
         title = name if chosen.embedder == "static" else f"{name}-{chosen.embedder}"
         seen["sets"][title] = found = joined(seen["sets"].get(title), found)
-        seen["setting"] = setting("chunkwise", "numpy")
+        where = setting("chunkwise", "numpy")
+        if chosen.only != list(SPECS) and seen.get("setting"):
+            where["command"] = f"{seen['setting']['command'].partition(', then ')[0]}, then {where['command']}"
+        seen["setting"] = where
         kept.write_text(json.dumps(seen, indent=None, separators=(",", ":")) + "\n")
         (RESULTS / "finders.md").write_text(report(seen), encoding="utf-8")
         if installed():
