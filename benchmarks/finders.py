@@ -9,7 +9,8 @@ where a bridge shows. Milliseconds are of all cores and of finding alone, the me
 out, whose time holds what is made once for an index and stands beside it. `vectors` are those that the retriever
 compares with a question, for each document. Recipes that ask a language model are not here; `cfic` runs on the byte
 model that comes with the package, on --few questions, with `bm25` on the same ones beside it. Writes
-results/finders.{md,json} and results/finders/SET.svg; sets that are not run again keep what stands in the JSON.
+results/finders.{md,json} and results/finders/SET.svg; sets, and retrievers of --only, that are not run again keep what
+stands in the JSON.
 """
 
 from __future__ import annotations
@@ -121,6 +122,15 @@ def told(specs: Sequence[str], name: str) -> list[str]:
     return list(specs)
 
 
+def joined(before: dict[str, Any] | None, now: dict[str, Any]) -> dict[str, Any]:
+    """What was found now, with the rows from before, of the same questions, that were not measured again."""
+    if before is None or before["questions"] != now["questions"] or before["chunks"] != now["chunks"]:
+        return now
+    again = {row["spec"]: row for row in now["rows"]}
+    rows = [again.pop(row["spec"], row) for row in before["rows"]]
+    return {**now, "rows": [*rows, *again.values()], "slow": now["slow"] or before["slow"], "load": before["load"]}
+
+
 def table(rows: Sequence[dict[str, Any]], key: str) -> list[str]:
     """Means by budget with what each is beyond the floor where that is no noise, and the costs."""
     heads = [f"@{budget:,}" for budget in BUDGETS]
@@ -196,8 +206,11 @@ def main() -> None:
     for name in chosen.sets:
         found = measured(load(name, chosen.data), chosen)
         title = name if chosen.embedder == "static" else f"{name}-{chosen.embedder}"
-        seen["sets"][title] = found
-        seen["setting"] = setting("chunkwise", "numpy")
+        seen["sets"][title] = found = joined(seen["sets"].get(title), found)
+        where = setting("chunkwise", "numpy")
+        if chosen.only != list(SPECS) and seen.get("setting"):
+            where["command"] = f"{seen['setting']['command'].partition(', then ')[0]}, then {where['command']}"
+        seen["setting"] = where
         kept.write_text(json.dumps(seen, indent=None, separators=(",", ":")) + "\n")
         (RESULTS / "finders.md").write_text(report(seen), encoding="utf-8")
         if installed():

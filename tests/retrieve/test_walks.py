@@ -125,7 +125,7 @@ def test_the_graph_of_an_index(tmp_path: Path) -> None:
     "spec",
     ["tearag:alpha=0", "tearag:alpha=1.5", "tearag-asked:documents=-1", "neighbours:width=-1", "neighbours:decay=2",
      "parent:decay=-1", "question-compression:share=0", "question-compression-asked:documents=-2",
-     "paper-cards-asked:documents=-1", "cfic:beams=0", "cfic:longest=0"],
+     "paper-cards-asked:documents=-1", "paper-cards:weight=-1", "cfic:beams=0", "cfic:longest=0"],
 )  # fmt: skip
 def test_parameters_that_cannot_be(spec: str) -> None:
     with pytest.raises(UserError, match="="):

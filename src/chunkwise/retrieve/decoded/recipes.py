@@ -51,8 +51,9 @@ def cfic(
     found before the others; beams: spans; steps: choices of a word within one beginning; longest: sentences of a span.
     A span is exact, and is offered as the chunks that it touches, since what is paid for is chunks. The paper trains a
     model of seven billion parameters to do this and reads the document once; here `lm` is any causal model, untrained
-    for it, and is asked anew for each choice. With the byte model that comes with the package it finds less than the
-    retriever that it is made of (`benchmarks/results/finders.md`): it is there to be used with a better one.
+    for it, and is asked anew for each choice. The byte model that comes with the package takes seconds a question and
+    chooses badly: on five questions of each of five sets (`benchmarks/results/finders.md`) its spans do better than
+    single sentences where they bring the rest of a short passage along, and worse where one sentence is the answer.
     """
     counts = {"documents": documents, "sentences": sentences, "beams": beams, "steps": steps, "longest": longest}
     for name, value in counts.items():

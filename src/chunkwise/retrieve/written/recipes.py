@@ -67,12 +67,13 @@ def question_compression_asked(share: float = 0.2, documents: int = 1000, *, ask
     seed=COMPRESSION,
     claim="ranks the document that is about the question above one that mentions its words in passing",
 )
-def paper_cards() -> Retriever:
+def paper_cards(weight: float = 0.5) -> Retriever:
     """BM25 of each chunk, and of a card of at most 300 characters that says what its document is about.
 
-    Where no model is asked a card is made of a document's key sentences, cut at 300 characters.
+    weight: of the card, where the chunk weighs one, each divided by the best one's score. Where no model is asked a
+    card is made of a document's key sentences, cut at 300 characters.
     """
-    return _by_cards(lambda corpus: _standing(corpus, cards(), KEY_OF_CARD, 0, None))
+    return _by_cards(weight, lambda corpus: _standing(corpus, cards(), KEY_OF_CARD, 0, None))
 
 
 @recipe(
@@ -81,14 +82,14 @@ def paper_cards() -> Retriever:
     seed=COMPRESSION,
     claim="finds a technical document by a plain question, since a model has said in plain words what it is about",
 )
-def paper_cards_asked(documents: int = 1000, *, ask: Ask) -> Retriever:
+def paper_cards_asked(weight: float = 0.5, documents: int = 1000, *, ask: Ask) -> Retriever:
     """As `paper-cards`, with the cards that a model writes of the first 6,000 characters of each document.
 
     documents: how many the model reads, in the order of the index. All are read when the first question is asked, one
     prompt for each, four at a time, and the cards are kept.
     """
     _checked(KEY_OF_CARD, documents)
-    return _by_cards(lambda corpus: _standing(corpus, cards(), KEY_OF_CARD, documents, ask))
+    return _by_cards(weight, lambda corpus: _standing(corpus, cards(), KEY_OF_CARD, documents, ask))
 
 
 def _by_questions(stand: Stand) -> Retriever:
@@ -104,9 +105,13 @@ def _by_questions(stand: Stand) -> Retriever:
     return retrieve
 
 
-def _by_cards(stand: Stand) -> Retriever:
+def _by_cards(weight: float, stand: Stand) -> Retriever:
+    if weight < 0:
+        raise UserError(f"weight={weight:g}: a card weighs 0 or more")
+
     def retrieve(corpus: Corpus, query: str, k: int) -> Candidates:
-        scores = _words(corpus, query) + stand(corpus).by_words(corpus, query)[corpus.snapshot.document]
+        about = stand(corpus).by_words(corpus, query)[corpus.snapshot.document]
+        scores = _words(corpus, query) + np.float32(weight) * about
         chosen = best(scores, k)
         return candidates(corpus, query, chosen, scores[chosen], k)
 
