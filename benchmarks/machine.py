@@ -19,6 +19,7 @@ def setting(*packages: str) -> dict[str, str]:
     return {
         "date": dt.datetime.now(dt.UTC).strftime("%Y-%m-%d"),
         "machine": f"{_processor()}, {os.cpu_count()} cores, {_memory_gb():.0f} GB, {platform.system()}",
+        "load": f"{os.getloadavg()[0]:.1f} processes at the end, on average over a minute",
         "python": platform.python_version(),
         "command": _command(),
         "versions": ", ".join(f"{name} {_version(name)}" for name in packages),
