@@ -46,7 +46,7 @@ def by_score(passages: Sequence[Passage], earlier: Sequence[Sequence[Passage]]) 
 
 
 LAYOUTS: dict[str, Layout] = {
-    "by score, the best first": by_score,
+    "by score, the best first": Layout(by_score),
     **{
         spec: build(spec, "layout")
         for spec in ("by-position", "best-at-ends", *(f"prefix-stable:edge={edge}" for edge in (2, 1000)))
@@ -125,8 +125,8 @@ def page(made: dict[str, Any], budget: int) -> str:
         f"{made['turns']} turns of {made['conversations']} conversations, the first of each left out; prompts of",
         f"{made['tokens']:,.0f} tokens on average, {budget:,} of them for passages. *Read before*: the share of all",
         "tokens that stand in a beginning which an earlier prompt of the conversation has too. *Saved*: the share of",
-        "the price of all prompt tokens, where the endpoint keeps blocks of 128 tokens from 1,024 on. *Best hidden*: how",
-        "often the best passage stands neither among the first two nor the last two. A prediction: endpoints drop what",
+        "the price of all prompt tokens, where the endpoint keeps blocks of 128 tokens from 1,024 on. *Best hidden*:",
+        "how often the best passage stands neither among the first two nor the last two. A prediction: endpoints drop what",
         "they keep when they please.",
     ]
     for way, rows in made["rows"].items():

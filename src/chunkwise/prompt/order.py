@@ -7,7 +7,7 @@ from typing import TypeAlias
 
 from chunkwise.units import Passage
 
-Layout: TypeAlias = Callable[[Sequence[Passage], Sequence[Sequence[Passage]]], list[Passage]]
+Order: TypeAlias = Callable[[Sequence[Passage], Sequence[Sequence[Passage]]], list[Passage]]
 """Passages in the order of their documents, and those of each earlier prompt of the conversation as it showed them,
 the oldest first, to the order in which the prompt shows them."""
 
