@@ -49,7 +49,7 @@ def best_at_ends() -> Layout:
     claim="the next prompt reuses more of an earlier one's cache than an order by position, or by score, does",
 )
 def prefix_stable(edge: int = 2, waste: float = 0.1) -> Layout:
-    """As long a beginning of an earlier prompt as there is, then the others by position, the best of them last.
+    """As long a beginning of an earlier prompt as there is, then the others best first, the best of all last.
 
     edge: the best passage of all must stand among the first or the last so many; where a beginning would leave it in
     the middle, a shorter one is taken. waste: the share of the budget that may go to what the beginning holds and the
