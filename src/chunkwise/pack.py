@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import os
 import time
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from itertools import pairwise
+from itertools import pairwise, takewhile
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from chunkwise.tokens import Tokenizer
 
 CANDIDATES = 400
+STANDS = "stands in the prompt before"
 AHEAD = 3  # budgets full of passages that a compressor is given
 
 
@@ -138,8 +139,9 @@ def pack(
 
     compress: None to take passages as they are; else AHEAD budgets full are selected and then made to fit one. layout:
     the order in which they are shown, None for that of the documents; earlier: the passages of the conversation's
-    prompts up to now, the oldest first. labels: whether the budget pays for the labels too (`Pack.text` as it stands)
-    or for the passages' own text alone.
+    prompts up to now, the oldest first. What the layout keeps of them stands in front as it stood, and the question
+    buys the rest; with `compress` nothing is kept. labels: whether the budget pays for the labels too (`Pack.text` as
+    it stands) or for the passages' own text alone.
     Raises UserError for an empty question.
     """
     if not query.strip():
@@ -154,7 +156,13 @@ def pack(
         own = sum(passage.tokens for passage in passages)
         return tokenizer.count(context(passages)) if labels else own
 
-    room = budget.tokens
+    room, kept = budget.tokens, list[Passage]()
+    if layout is not None and earlier and compress is None:
+        alone = _passages(corpus, candidates, select(candidates, budget), tokenizer, made)
+        kept = layout.keep(alone, [_standing(corpus, before) for before in earlier], room)
+        while bill(kept) > room:
+            kept.pop()
+    held = {chunk for passage in kept for chunk in _run(corpus, passage).tolist()}
     if compress is not None:
         selection = select(candidates, Budget(AHEAD * room))
         whole = _passages(corpus, candidates, selection, tokenizer, made)
@@ -162,12 +170,14 @@ def pack(
         room = max(room - bill(whole) + sum(passage.tokens for passage in whole), room // 2)
     while True:
         if compress is None:
+            # From all candidates, those held too: what is held and wanted is then paid for once, and the selector knows
+            # of it; what is held and not wanted takes its tokens from the rest.
             selection = select(candidates, Budget(room))
-            passages = _passages(corpus, candidates, selection, tokenizer, made)
+            passages = _passages(corpus, candidates, selection, tokenizer, made, held)
         else:
             passages = compress(query, whole, Budget(room))
         if layout is not None:  # before it is billed, since a label's number has its price
-            passages = layout(passages, earlier)
+            passages = [*kept, *layout(passages, () if kept else earlier)]
         tokens = bill(passages)
         if tokens <= budget.tokens:
             break
@@ -176,7 +186,7 @@ def pack(
         # than in proportion, since fewer tokens in as many places carry more labels each.
         room = min(room - 1, int(0.98 * room * budget.tokens / tokens))
     clock.lap("select")
-    considered = _considered(corpus, candidates, selection)
+    considered = _considered(corpus, candidates, selection, held)
     clock.lap("lay out")
     before = None if compress is None else sum(passage.tokens for passage in whole)
     trace = Trace(considered, clock.laps, before, tuple(_flags(passages)))
@@ -189,15 +199,20 @@ def _passages(
     selection: Selection,
     tokenizer: Tokenizer,
     made: dict[tuple[int, int], Passage],
+    held: Collection[int] = (),
 ) -> list[Passage]:
-    """The selected chunks in the order they stand, neighbours of one document joined; `made` holds earlier ones."""
-    chosen = candidates.ids[selection.indices]
+    """The selected chunks in the order they stand, neighbours of one document joined; `made` holds earlier ones.
+
+    held: chunks that stand in the prompt already.
+    """
+    indices = selection.indices[[chunk not in held for chunk in candidates.ids[selection.indices].tolist()]]
+    chosen = candidates.ids[indices]
     breaks = (np.flatnonzero(~corpus.neighbours(chosen)) + 1).tolist()
     passages = []
     for begin, end in pairwise([0, *breaks, len(chosen)] if len(chosen) else []):
         key = (int(chosen[begin]), int(chosen[end - 1]))
         if key not in made:
-            score = float(candidates.scores[selection.indices[begin:end]].max())
+            score = float(candidates.scores[indices[begin:end]].max())
             made[key] = _passage(corpus, chosen[begin:end], score, tokenizer)
         passages.append(made[key])
     return passages
@@ -228,12 +243,42 @@ def _flags(passages: Sequence[Passage]) -> Iterator[Flag]:
             yield Flag(number, span, passage.text[start:end], reason)
 
 
-def _considered(corpus: Corpus, candidates: Candidates, selection: Selection) -> tuple[Considered, ...]:
-    snapshot, chunks = corpus.snapshot, candidates.ids
+def _standing(corpus: Corpus, earlier: Sequence[Passage]) -> list[Passage]:
+    """The passages that an earlier prompt begins with and that the index would show to the same character now."""
+    return list(takewhile(lambda passage: len(_run(corpus, passage)), earlier))
+
+
+def _run(corpus: Corpus, passage: Passage) -> Ints:
+    """The chunks of a passage made before; none where the index would show it otherwise now, or not at all."""
+    snapshot, none = corpus.snapshot, np.zeros(0, dtype=np.int64)
+    if passage.source not in snapshot.sources:
+        return none
+    number = snapshot.sources.index(passage.source)
+    first, last = np.searchsorted(snapshot.document, (number, number + 1))
+    begin = first + np.searchsorted(snapshot.start[first:last], passage.span.start)
+    run = np.arange(begin, min(begin + len(passage.chunks), last))
+    if tuple(key.hex() for key in snapshot.ids[run].tolist()) != passage.chunks:
+        return none
+    document = corpus.document(begin)
+    cite = document.lines.cite(shown(document.source, corpus.roots), passage.span)
+    as_now = (document.text[slice(*passage.span)], cite, corpus.path(begin))
+    return run if (passage.text, passage.cite, passage.path) == as_now else none
+
+
+def _considered(
+    corpus: Corpus, candidates: Candidates, selection: Selection, held: Collection[int]
+) -> tuple[Considered, ...]:
+    """What was decided of every candidate, then of what an earlier prompt holds beyond them."""
+    snapshot = corpus.snapshot
+    decided = dict(zip(candidates.ids.tolist(), selection.decisions, strict=True))
+    for chunk in held:
+        unseen = Decision(True, 0.0, 0.0, int(snapshot.tokens[chunk]), "")
+        decided[chunk] = decided.get(chunk, unseen)._replace(kept=True, reason=STANDS)
+    chunks = np.fromiter(decided, dtype=np.int64)
     spans = map(Span, snapshot.start[chunks].tolist(), snapshot.end[chunks].tolist())
     sources = (snapshot.sources[number] for number in snapshot.document[chunks].tolist())
     ids = (key.hex() for key in snapshot.ids[chunks].tolist())
-    return tuple(map(Considered, ids, sources, spans, selection.decisions))
+    return tuple(map(Considered, ids, sources, spans, decided.values()))
 
 
 def shown(source: str, roots: Sequence[str] = ()) -> str:

@@ -10,8 +10,7 @@ import numpy as np
 import pytest
 
 from chunkwise.errors import FallbackWarning
-from chunkwise.prompt import Prices, prompt, reuse
-from chunkwise.prompt.order import Layout
+from chunkwise.prompt import Layout, Prices, prompt, reuse
 from chunkwise.recipe import build
 from chunkwise.tokens import tokenizer
 from chunkwise.units import Passage, Span
@@ -48,7 +47,11 @@ def test_prefix_stable() -> None:
         return total
 
     stable: Layout = build("prefix-stable", "layout")
-    controls = [cached(build("by-position", "layout")), cached(by_score), cached(build("best-at-ends", "layout"))]
+    controls = [
+        cached(build("by-position", "layout")),
+        cached(Layout(by_score)),
+        cached(build("best-at-ends", "layout")),
+    ]
     assert cached(stable) > 1.5 * max(controls)
 
 

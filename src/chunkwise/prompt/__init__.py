@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from chunkwise.prompt.citations import Citations, cited, uncited
 from chunkwise.prompt.injection import Injection, injections
+from chunkwise.prompt.keep import Layout
 from chunkwise.prompt.layout import INSTRUCTIONS, Message, context, label, messages, prompt
-from chunkwise.prompt.order import Layout
 from chunkwise.prompt.reuse import Prices, Reuse, reuse
 
 __all__ = [

@@ -7,7 +7,7 @@ from typing import TypeAlias
 
 from chunkwise.units import Passage
 
-Layout: TypeAlias = Callable[[Sequence[Passage], Sequence[Sequence[Passage]]], list[Passage]]
+Order: TypeAlias = Callable[[Sequence[Passage], Sequence[Sequence[Passage]]], list[Passage]]
 """Passages in the order of their documents, and those of each earlier prompt of the conversation as it showed them,
 the oldest first, to the order in which the prompt shows them."""
 
@@ -33,17 +33,16 @@ def shared(passages: Sequence[Passage], earlier: Sequence[Passage]) -> int:
 
 
 def continued(passages: Sequence[Passage], earlier: Sequence[Passage], count: int) -> list[Passage]:
-    """The first `count` passages of an earlier prompt in its order, then the others by position, the best of them last.
+    """The first `count` passages of an earlier prompt in its order, then the others best first, the best of all last.
 
-    By position, since what stands first in a document is what two questions on it share most often; and the best last,
-    next to the question.
+    Best first, since what speaks loudest to one question on a document is what the next one most often wants too, and
+    what stands first is read again; the best last, next to the question.
     """
     place = {_identity(passage): at for at, passage in reversed(list(enumerate(earlier[:count])))}
     kept = {place[_identity(passage)]: passage for passage in passages if _identity(passage) in place}
     others = [passage for passage in passages if _identity(passage) not in place]
-    if others:
-        others.append(others.pop(max(range(len(others)), key=lambda at: (others[at].score, -at))))
-    return [*(kept[at] for at in sorted(kept)), *others]
+    others.sort(key=lambda passage: -passage.score)
+    return [*(kept[at] for at in sorted(kept)), *others[1:], *others[:1]]
 
 
 def in_the_middle(order: Sequence[Passage], edge: int) -> bool:

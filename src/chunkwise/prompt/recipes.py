@@ -10,8 +10,9 @@ from chunkwise.models import Ask
 from chunkwise.prompt.contract import Contract
 from chunkwise.prompt.demonstration import demonstrations
 from chunkwise.prompt.evolve import Score, evolved
+from chunkwise.prompt.keep import Layout, beginning
 from chunkwise.prompt.layout import INSTRUCTIONS, asked
-from chunkwise.prompt.order import Layout, best_at_the_ends, continued, in_the_middle, shared
+from chunkwise.prompt.order import best_at_the_ends, continued, in_the_middle, shared
 from chunkwise.recipe import recipe
 from chunkwise.units import Passage
 
@@ -27,7 +28,7 @@ Prompter: TypeAlias = Callable[[str, Sequence[Passage]], str]
 )
 def by_position() -> Layout:
     """Documents in the order of the index, passages as they stand in them."""
-    return lambda passages, earlier: list(passages)
+    return Layout(lambda passages, earlier: list(passages))
 
 
 @recipe(
@@ -38,7 +39,7 @@ def by_position() -> Layout:
 )
 def best_at_ends() -> Layout:
     """The best passage last, next to the question, the second best first, the weakest in the middle."""
-    return lambda passages, earlier: best_at_the_ends(passages)
+    return Layout(lambda passages, earlier: best_at_the_ends(passages))
 
 
 @recipe(
@@ -47,14 +48,15 @@ def best_at_ends() -> Layout:
     seed="Chunkwise's own: a conversation's prompts begin alike for as long as they can",
     claim="the next prompt reuses more of an earlier one's cache than an order by position, or by score, does",
 )
-def prefix_stable(edge: int = 2) -> Layout:
-    """As long a beginning of an earlier prompt as there is, then the others by position, the best of them last.
+def prefix_stable(edge: int = 2, waste: float = 0.1) -> Layout:
+    """As long a beginning of an earlier prompt as there is, then the others best first, the best of all last.
 
     edge: the best passage of all must stand among the first or the last so many; where a beginning would leave it in
-    the middle, a shorter one is taken.
+    the middle, a shorter one is taken. waste: the share of the budget that may go to what the beginning holds and the
+    question alone would not buy; with 0 a passage is kept where the question wants all of it.
     """
 
-    def layout(passages: Sequence[Passage], earlier: Sequence[Sequence[Passage]]) -> list[Passage]:
+    def order(passages: Sequence[Passage], earlier: Sequence[Sequence[Passage]]) -> list[Passage]:
         best, most = continued(passages, (), 0), 0
         for before in reversed(earlier):  # of equal beginnings the latest: the likeliest to be held still
             for count in range(shared(passages, before), 0, -1):
@@ -66,7 +68,11 @@ def prefix_stable(edge: int = 2) -> Layout:
                     break
         return best
 
-    return layout
+    def keep(passages: Sequence[Passage], earlier: Sequence[Sequence[Passage]], budget: int) -> list[Passage]:
+        found = [beginning(passages, before, waste * budget, edge) for before in reversed(earlier)]
+        return max(found, key=lambda kept: sum(passage.tokens for passage in kept), default=[])
+
+    return Layout(order, keep)
 
 
 @recipe(
