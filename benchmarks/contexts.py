@@ -22,9 +22,10 @@ import sys
 import tempfile
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 from statistics import fmean
-from typing import Any
+from typing import Any, cast
 
 import numpy as np
 
@@ -122,7 +123,7 @@ class Remembering(ContextualEmbedder):
     def save(self, every: int = 1) -> None:
         """Write what is new, when there is as much of it."""
         if self._kept and len(self._known) >= self._size + every:
-            np.savez(self._kept, **self._known)
+            np.savez(self._kept, **cast(Any, self._known))
             self._size = len(self._known)
 
 
@@ -174,7 +175,7 @@ def compressed(data: Path, sizes: Sequence[int] = (1_352, 10_000, 50_000)) -> li
     rows = []
     for size in sizes:
         some = vectors[: max(size, len(texts))]
-        exact = _ranked(lambda query, some=some: some @ query, asked, gold)
+        exact = _ranked(partial(np.matmul, some), asked, gold)
         rows.append({"code": "float32", "vectors": len(some), "bytes": 4 * some.shape[1], **exact})
         for name, parts, rescore in specs:
             made = code(name, parts)(some)
@@ -315,16 +316,16 @@ def report(seen: dict[str, Any]) -> str:
         "*relative*, *mapped*: by so many anchors, whose texts alone the asking embedder reads.",
         "",
     ]
-    heads = [
+    columns = [
         "own",
         "embedded anew",
         "no adaptor",
         *(f"{how} {n}" for how in ("relative", "mapped") for n in (64, 256, 1024)),
     ]
-    lines += [f"| set | index | question | {' | '.join(heads)} |", "| --- | --- | --- |" + " ---: |" * len(heads)]
+    lines += [f"| set | index | question | {' | '.join(columns)} |", "| --- | --- | --- |" + " ---: |" * len(columns)]
     for name, one in seen["sets"].items():
         for row in one["across"]:
-            cells = " | ".join(f"{row[head]:.1f}" for head in heads)
+            cells = " | ".join(f"{row[head]:.1f}" for head in columns)
             lines.append(f"| {name} | {row['index']} | {row['question']} | {cells} |")
     return "\n".join([*lines, "", as_markdown(seen["setting"]), ""])
 

@@ -298,12 +298,11 @@ class Index:
         spans, texts = [chunk.span for chunk in cut], [chunk.text for chunk in cut]
         read = self._contextualised.as_read(document, spans) if self._contextualised else texts
         vectors: Floats | None = None
-        if self._scan is not None and self._scan is self._contextualised:
-            vectors = self._scan(read)
-        elif isinstance(self._scan, InContext):
-            vectors = self._scan.in_document(document, spans)
-        elif self._scan is not None:
-            vectors = self._scan(texts)
+        scan = self._scan
+        if isinstance(scan, InContext) and scan is not self._contextualised:
+            vectors = scan.in_document(document, spans)
+        elif scan is not None:
+            vectors = scan(read if scan is self._contextualised else texts)
         return Entry(document, cut, words(spoken).count(read), spoken, state, vectors)
 
     # Asking

@@ -73,7 +73,7 @@ def span_means(
             framed[closing] += len(after)
     means, leads = sums / np.maximum(framed, 1)[:, None], firsts / np.maximum(read, 1)[:, None]
     if (bare := np.flatnonzero(counts == 0)).size:
-        means[bare] = leads[bare] = reader([text[slice(*spans[at])] for at in bare])
+        means[bare] = leads[bare] = reader([text[slice(*spans[at])] for at in bare.tolist()])
     return means.astype(np.float32), leads.astype(np.float32)
 
 

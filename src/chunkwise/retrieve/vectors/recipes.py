@@ -94,7 +94,13 @@ def relative_representations(embedder: str = "minilm", anchors: int = 256, mappe
         return _Sides(matrix[chosen].astype(np.float32), theirs)
 
     sides = _OfState(prepared)
-    readings = _OfState(lambda corpus: _readings(corpus.snapshot.matrix, sides(corpus).ours))
+
+    def seen(corpus: Corpus) -> npt.NDArray[np.float16]:
+        matrix = corpus.snapshot.matrix
+        assert matrix is not None
+        return _readings(matrix, sides(corpus).ours)
+
+    readings = _OfState(seen)
 
     def retrieve(corpus: Corpus, query: str, k: int) -> Candidates:
         matrix, bits = corpus.snapshot.matrix, corpus.snapshot.bits
