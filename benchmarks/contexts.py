@@ -325,8 +325,8 @@ def report(seen: dict[str, Any]) -> str:
     lines += [f"| set | index | question | {' | '.join(columns)} |", "| --- | --- | --- |" + " ---: |" * len(columns)]
     for name, one in seen["sets"].items():
         for row in one["across"]:
-            cells = " | ".join(f"{row[head]:.1f}" for head in columns)
-            lines.append(f"| {name} | {row['index']} | {row['question']} | {cells} |")
+            shown = " | ".join(f"{row[head]:.1f}" for head in columns)
+            lines.append(f"| {name} | {row['index']} | {row['question']} | {shown} |")
     return "\n".join([*lines, "", as_markdown(seen["setting"]), ""])
 
 

@@ -296,13 +296,15 @@ class Index:
         spoken = language(document.text, document.media_type)
         cut = chunks(document, self._segmenter, self._tokenizer.offsets(document.text))
         spans, texts = [chunk.span for chunk in cut], [chunk.text for chunk in cut]
-        read = self._contextualised.as_read(document, spans) if self._contextualised else texts
+        before = self._contextualised
+        read = texts if before is None else before.as_read(document, spans)
         vectors: Floats | None = None
-        scan = self._scan
-        if isinstance(scan, InContext) and scan is not self._contextualised:
-            vectors = scan.in_document(document, spans)
-        elif scan is not None:
-            vectors = scan(read if scan is self._contextualised else texts)
+        if before is not None and before is self._scan:
+            vectors = before(read)
+        elif isinstance(self._scan, InContext):
+            vectors = self._scan.in_document(document, spans)
+        elif self._scan is not None:
+            vectors = self._scan(texts)
         return Entry(document, cut, words(spoken).count(read), spoken, state, vectors)
 
     # Asking

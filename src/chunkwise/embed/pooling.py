@@ -72,8 +72,8 @@ def span_means(
             sums[closing] += states[len(states) - len(after) :].sum(0)
             framed[closing] += len(after)
     means, leads = sums / np.maximum(framed, 1)[:, None], firsts / np.maximum(read, 1)[:, None]
-    if (bare := np.flatnonzero(counts == 0)).size:
-        means[bare] = leads[bare] = reader([text[slice(*spans[at])] for at in bare.tolist()])
+    if bare := np.flatnonzero(counts == 0).tolist():
+        means[bare] = leads[bare] = reader([text[slice(*spans[at])] for at in bare])
     return means.astype(np.float32), leads.astype(np.float32)
 
 

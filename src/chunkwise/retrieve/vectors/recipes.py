@@ -94,13 +94,7 @@ def relative_representations(embedder: str = "minilm", anchors: int = 256, mappe
         return _Sides(matrix[chosen].astype(np.float32), theirs)
 
     sides = _OfState(prepared)
-
-    def seen(corpus: Corpus) -> npt.NDArray[np.float16]:
-        matrix = corpus.snapshot.matrix
-        assert matrix is not None
-        return _readings(matrix, sides(corpus).ours)
-
-    readings = _OfState(seen)
+    readings = _OfState(lambda corpus: _readings(corpus, sides(corpus).ours))
 
     def retrieve(corpus: Corpus, query: str, k: int) -> Candidates:
         matrix, bits = corpus.snapshot.matrix, corpus.snapshot.bits
@@ -139,8 +133,10 @@ class _OfState(Generic[Made]):
         return self._made
 
 
-def _readings(matrix: npt.NDArray[np.float16], anchors: Floats) -> npt.NDArray[np.float16]:
-    """Every vector as seen from the anchors; float16 [n, a]."""
+def _readings(corpus: Corpus, anchors: Floats) -> npt.NDArray[np.float16]:
+    """Every vector of the index as seen from the anchors; float16 [n, a]."""
+    matrix = corpus.snapshot.matrix
+    assert matrix is not None
     view = relative.Relative.seen_from(anchors, matrix[:: max(1, len(matrix) // SAMPLED)].astype(np.float32))
     found = np.empty((len(matrix), len(anchors)), np.float16)
     for start in range(0, len(matrix), BLOCK):
