@@ -394,6 +394,45 @@ def test_a_model_that_refuses_is_explained(cli: CLI) -> None:
     assert len(done.err.splitlines()) <= 2
 
 
+# Going on from the last pack
+
+
+def test_follow_goes_on_from_the_last_pack(cli: CLI, other: Path) -> None:
+    kb = ("--kb", other / "kb")
+    little, more = ("--budget", "50"), ("--budget", "150")
+    first = cli("pack", "how are refunds paid?", "--follow", *kb, *little, "--json").json  # nothing to go on from yet
+    assert "reuse" not in first
+    second = cli("pack", "are refunds paid for gift cards?", "--follow", *kb, *more, "--json").json
+    assert len(second["passages"]) > len(first["passages"])
+    assert second["prompt"].startswith(first["prompt"].partition("\n\nQuestion: ")[0])
+    found = second["reuse"]
+    assert 0 < found["cached"] <= found["tokens"]
+    assert found["saved"] == 0
+    again = cli("ask", "are gift cards refunded?", "--follow", *kb, "--prices", "2.5,0.25")
+    assert again.code == 0
+    assert re.search(r" · 0 of \d+ prompt tokens \(0%\) read before · ", again.err)  # shorter than what is ever kept
+    third = cli("pack", "are gift cards refunded?", "--follow", *kb)
+    assert re.search(r" · (\d+) of \1 prompt tokens \(100%\) read before · ", third.err)
+    assert cli("explain", *kb).code == 0
+
+
+def test_follow_shows_nothing_that_changed_since(cli: CLI, other: Path) -> None:
+    kb = ("--kb", other / "kb")
+    cli("pack", "how are refunds paid?", *kb)
+    (other / "papers" / "refunds.md").write_text(GUIDE.replace("30 days", "9 weeks"))
+    cli("index", other / "papers", "--into", other / "kb")
+    done = cli("pack", "how are refunds paid?", "--follow", *kb)
+    assert "9 weeks" in done.out
+    assert "30 days" not in done.out
+
+
+def test_follow_without_a_note_that_can_be_read(cli: CLI, other: Path) -> None:
+    for noted in ("{", "[]", '{"version": 0}', '{"version": 1, "pack": {"passages": []}}'):
+        (other / "kb" / "last.json").write_text(noted)
+        done = cli("pack", "how are refunds paid?", "--follow", "--kb", other / "kb")
+        assert (done.code, "read before" in done.err) == (0, False)
+
+
 # Explaining
 
 
@@ -580,6 +619,9 @@ def test_forget_takes_documents_out(cli: CLI, other: Path) -> None:
         (["forgte", "docs"], "forget"),
         (["index"], "PATH"),
         (["pack", "refunds", "--bugdet", "3"], "--budget"),
+        (["pack", "refunds", "--prices", "2.5,0.25"], "--follow"),
+        (["pack", "refunds", "--follow", "--prices", "cheap"], "--prices 2.5,0.25"),
+        (["pack", "refunds", "--follow", "--prices", "2.5,nan"], "0 or more"),
     ],
 )
 def test_a_mistake_is_explained(cli: CLI, arguments: list[str], said: str, home: Path) -> None:

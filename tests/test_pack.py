@@ -14,7 +14,8 @@ from hypothesis import strategies as st
 from chunkwise.budget import Budget
 from chunkwise.errors import BudgetError, UnknownRecipe, UserError
 from chunkwise.index import Index
-from chunkwise.prompt import context
+from chunkwise.pack import STANDS, Pack
+from chunkwise.prompt import Prices, context, reuse
 from chunkwise.tokens import tokenizer
 from chunkwise.units import Document
 
@@ -198,15 +199,69 @@ def test_a_compressed_pack_shows_its_parts(index: Index) -> None:
     assert cut[-1]["parts"] == [[0, cut[-1]["start"], cut[-1]["start"] + len(cut[-1]["text"])]]
 
 
+turns = st.lists(st.tuples(st.sampled_from(QUESTIONS), st.integers(0, 600)), min_size=2, max_size=4)
+
+
+@settings(deadline=None, max_examples=30)
+@given(turns, st.sampled_from([0.0, 0.1, 0.5, 1.0]), st.booleans(), st.sampled_from(specs["selector"]))
+def test_what_is_kept_of_an_earlier_prompt(
+    index: Index, turns: list[tuple[str, int]], waste: float, labels: bool, selector: str
+) -> None:
+    """Whole beginnings to the byte, within the budget; every candidate has its reason, nothing stands there twice."""
+    layout = f"prefix-stable:waste={waste}"
+    earlier: list[Pack] = []
+    for query, budget in turns:
+        packed = index.pack(query, budget, layout=layout, earlier=earlier, labels=labels, selector=selector)
+        again = index.pack(query, budget, layout=layout, earlier=earlier, labels=labels, selector=selector)
+        assert again.json() == packed.json()
+        count = tokenizer().count
+        assert packed.tokens <= budget
+        assert packed.tokens == (count(packed.text) if labels else sum(count(one.text) for one in packed.passages))
+        kept = [one.id for one in packed.trace.considered if one.decision.kept]
+        assert sorted(kept) == sorted(chunk for passage in packed.passages for chunk in passage.chunks)
+        assert all(one.decision.reason for one in packed.trace.considered)
+        places = [(one.source, one.span) for one in packed.trace.considered]
+        assert len(places) == len(set(places))
+
+        standing = {(one.source, one.span) for one in packed.trace.considered if one.decision.reason == STANDS}
+        begun = [
+            passage
+            for passage in packed.passages
+            if any(source == passage.source and span.start == passage.span.start for source, span in standing)
+        ]
+        assert list(packed.passages[: len(begun)]) == begun
+        same = [one.text.startswith(context(begun)) for one in earlier]
+        assert any(same) or not begun
+        assert sum(len(passage.chunks) for passage in begun) == len(standing)
+        earlier.append(packed)
+
+
 def test_a_conversation_goes_on_from_its_own_prompts(index: Index) -> None:
-    """The second question's prompt begins as the first one's did, as far as it needs the same passages."""
+    """The second question's prompt begins as the first one's did, as far as it needs the same."""
     first = index.pack("how long do refunds take?", 400, layout="prefix-stable")
     second = index.pack("do refunds take weeks?", 400, layout="prefix-stable", earlier=[first])
+    apart = index.pack("do refunds take weeks?", 400, layout="prefix-stable")
     assert second.tokens <= 400
-    apart = index.pack("do refunds take weeks?", 400)
-    assert sorted(second.citations) == sorted(apart.citations)
-    shared = [one == other for one, other in zip(first.citations, second.citations, strict=False)]
-    assert shared[0]
-    alone = index.pack("do refunds take weeks?", 400, layout="prefix-stable")
-    again = [one == other for one, other in zip(first.citations, alone.citations, strict=False)]
-    assert sum(shared[:3]) >= sum(again[:3])
+
+    def same(other: Pack) -> int:
+        return reuse(other.prompt, [first.prompt], tokenizer(), Prices(1, 0, block=1, least=0)).cached
+
+    assert same(second) > same(apart)
+    reasons = {one.decision.reason for one in second.trace.considered}
+    assert STANDS in reasons
+    assert STANDS not in {one.decision.reason for one in apart.trace.considered}
+
+
+def test_what_changed_is_not_kept(tmp_path: Path) -> None:
+    """A passage stays only while its document says the same, under the same name and headings."""
+    with Index.open(tmp_path / "kb", vectors="none") as index:
+        index.add_documents([Document.of("Refunds take ten days.\n", "/a"), Document.of("No refunds here.\n", "/b")])
+        first = index.pack("refunds", 60, layout="prefix-stable")
+        assert len(first.passages) == 2
+        changed = first.passages[0].source
+        index.add_documents([Document.of("Refunds take nine weeks.\n", changed)])
+        second = index.pack("refunds", 60, layout="prefix-stable", earlier=[first])
+        assert not any(one.decision.reason == STANDS for one in second.trace.considered)
+        assert {passage.source for passage in second.passages} == {"/a", "/b"}
+        index.forget(changed)
+        assert len(index.pack("refunds", 60, layout="prefix-stable", earlier=[second]).passages) == 1

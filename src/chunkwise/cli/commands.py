@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from chunkwise.llm import LLM
     from chunkwise.models import Ask
     from chunkwise.pack import Pack
+    from chunkwise.prompt import Reuse
 
 _began = time.perf_counter()
 
@@ -48,6 +49,21 @@ Selector = Annotated[
 Compressor = Annotated[
     str | None,
     typer.Option(metavar="SPEC", help="Recipe that compresses: `chunkwise recipes compress`.", show_default=False),
+]
+Follow = Annotated[
+    bool,
+    typer.Option(
+        "--follow", help="Go on from the last pack: begin as its prompt did, so that an endpoint reads less anew."
+    ),
+]
+ReadPrices = Annotated[
+    str | None,
+    typer.Option(
+        "--prices",
+        metavar="FRESH,CACHED",
+        help="Prices of a million tokens, read anew and again; with --follow, to say what is saved.",
+        show_default=False,
+    ),
 ]
 KnowledgeBase = Annotated[
     Path | None,
@@ -145,6 +161,8 @@ def pack(
     retriever: Retriever = None,
     selector: Selector = None,
     compressor: Compressor = None,
+    follow: Follow = False,
+    prices: ReadPrices = None,
     llm: Annotated[
         str | None,
         typer.Option(metavar="URL#model", help="Endpoint for recipes that ask a model.", show_default=False),
@@ -155,14 +173,18 @@ def pack(
     from chunkwise.cli import show
 
     with _open(kb, llm) as opened:
-        packed = _packed(opened, question, budget, retriever, selector, compressor)
+        packed, again = _packed(opened, question, budget, retriever, selector, compressor, follow, prices)
     if as_json:
-        show.out_json(packed.json())
+        show.out_json({**packed.json(), **_reuse(again)})
     else:
         if packed.text:
             show.out(packed.text)
+<<<<<<< HEAD
         show.flagged(packed.trace.flags)
         show.aside(show.bill(packed, _seconds()))
+=======
+        show.aside(show.bill(packed, _seconds(), again=again))
+>>>>>>> prefix
 
 
 @app.command(epilog='Example: chunkwise ask "how are refunds handled?" --llm http://localhost:8000/v1#qwen')
@@ -173,6 +195,8 @@ def ask(
     retriever: Retriever = None,
     selector: Selector = None,
     compressor: Compressor = None,
+    follow: Follow = False,
+    prices: ReadPrices = None,
     llm: Annotated[
         str | None,
         typer.Option(
@@ -190,16 +214,20 @@ def ask(
 
     model = _model(llm)
     with _open(kb, llm) as opened:
-        packed = _packed(opened, question, budget, retriever, selector, compressor)
+        packed, again = _packed(opened, question, budget, retriever, selector, compressor, follow, prices)
         told = None if as_json else lambda piece: show.out(piece, end="")
         answer = answered(packed, question, model, told, analyse=opened.analyse)
     if as_json:
-        show.out_json({**packed.json(), **answer.json()})
+        show.out_json({**packed.json(), **answer.json(), **_reuse(again)})
         return
     show.out("")
     show.citations(answer)
+<<<<<<< HEAD
     show.flagged(packed.trace.flags)
     show.aside(show.bill(packed, _seconds(), answer))
+=======
+    show.aside(show.bill(packed, _seconds(), answer, again))
+>>>>>>> prefix
 
 
 @app.command(epilog="Example: chunkwise explain --html why.html")
@@ -518,10 +546,24 @@ def _packed(
     retriever: str | None,
     selector: str | None,
     compressor: str | None,
-) -> Pack:
-    """The pack, noted for `explain`; what is not said is as the nearest chunkwise.toml says, or as by default."""
+    follow: bool,
+    prices: str | None,
+) -> tuple[Pack, Reuse | None]:
+    """The pack, noted for `explain`; what is not said is as the nearest chunkwise.toml says, or as by default.
+
+    Beside it, where it goes on from the last one, what of its prompt was read before.
+    """
     from chunkwise.chosen import nearest
-    from chunkwise.cli.last import keep
+    from chunkwise.cli.last import keep, to_follow
+    from chunkwise.errors import UserError
+    from chunkwise.prompt import Prices, reuse
+    from chunkwise.tokens import tokenizer
+
+    if prices is not None and not follow:
+        raise UserError("--prices says what going on from the last pack saves; add --follow")
+    # Without prices every token that is alike; with them what an endpoint keeps, in blocks.
+    asked = Prices(0, 0, block=1, least=0) if prices is None else Prices.of(prices)
+    before = to_follow(opened) if follow else None
 
     chosen = nearest()
     retriever, selector = retriever or chosen.pipeline.retrieve, selector or chosen.pipeline.select
@@ -533,9 +575,18 @@ def _packed(
         retriever=retriever,
         selector=selector,
         compressor=None if compressor == "none" else compressor,
+        layout="prefix-stable" if follow else None,
+        earlier=[before] if before else (),
     )
     keep(opened, packed, retriever, selector if compressor == "none" else f"{selector} · {compressor}")
-    return packed
+    if before is None:
+        return packed, None
+    return packed, reuse(packed.prompt, [before.prompt], tokenizer(opened.settings["tokenizer"]), asked)
+
+
+def _reuse(again: Reuse | None) -> dict[str, Any]:
+    """What --json shows of it; nothing where the pack goes on from no other."""
+    return {"reuse": {"tokens": again.tokens, "cached": again.cached, "saved": again.saved}} if again else {}
 
 
 def _model(llm: str | None) -> LLM | None:

@@ -1,4 +1,4 @@
-"""The last pack, kept in the knowledge base so that `explain` can say why."""
+"""The last pack, kept in the knowledge base so that `explain` can say why and the next one can go on from it."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from chunkwise.errors import StoreError, UserError
-from chunkwise.units import Document, Span, content_id
+from chunkwise.units import Document, Part, Passage, Span, content_id
 
 if TYPE_CHECKING:
     from chunkwise.index import Index
@@ -95,6 +95,7 @@ def keep(index: Index, pack: Pack, retriever: str, selector: str) -> None:
         "retriever": retriever,
         "selector": selector,
         "turns": [one.decision.turn for one in pack.trace.considered],
+        "shown": [{"chunks": one.chunks, "cite": one.cite, "path": one.path} for one in pack.passages],
         "pack": pack.json(),
     }
     waiting = index.path / f".{FILE}.{os.getpid()}"
@@ -129,6 +130,31 @@ def load(index: Index) -> LastPack:
     return LastPack(
         pack["query"], pack["budget"], pack["tokens"], noted["made"], noted["retriever"], noted["selector"],
         noted["generation"] != index.settings["generation"], tuple(pack["passages"]), flags, rows, documents, names,
+    )  # fmt: skip
+
+
+def to_follow(index: Index) -> Pack | None:
+    """The last pack with its passages as its prompt showed them; None where there is none that can be read."""
+    from chunkwise.budget import Budget
+    from chunkwise.pack import Pack, Trace
+    from chunkwise.prompt import context
+
+    try:
+        noted = _read(index.path / FILE)
+        pack, told = noted["pack"], zip(noted["pack"]["passages"], noted["shown"], strict=True)
+        passages = tuple(_passage(one, shown) for one, shown in told)
+        budget = Budget(pack["budget"])
+        return Pack(pack["query"], budget, context(passages), passages, pack["tokens"], Trace((), {}))
+    except (UserError, ValueError, KeyError, TypeError):
+        return None
+
+
+def _passage(one: Mapping[str, Any], shown: Mapping[str, Any]) -> Passage:
+    first, last = one["lines"]
+    parts = tuple(Part(at, Span(start, end)) for at, start, end in one["parts"]) if "parts" in one else None
+    return Passage(
+        tuple(shown["chunks"]), one["source"], Span(one["start"], one["end"]), (first, last), shown["cite"],
+        one["text"], one["tokens"], one["score"], tuple(shown["path"]), parts,
     )  # fmt: skip
 
 

@@ -15,7 +15,12 @@ if TYPE_CHECKING:
     from chunkwise.ask import Answer
     from chunkwise.cli.last import LastPack, Row
     from chunkwise.index import Report
+<<<<<<< HEAD
     from chunkwise.pack import Flag, Pack
+=======
+    from chunkwise.pack import Pack
+    from chunkwise.prompt import Reuse
+>>>>>>> prefix
     from chunkwise.read import Skipped
     from chunkwise.recipe import Recipe
 
@@ -81,8 +86,11 @@ def console(stream: Stream = "stdout") -> Console:
     return Console(stderr=stream == "stderr", highlight=False, width=width)
 
 
-def bill(pack: Pack, seconds: float, answer: Answer | None = None) -> str:
-    """What a pack cost: `1,243 of 1,500 tokens · 6 passages of 4 documents · 400 chunks considered · 0.41 s`."""
+def bill(pack: Pack, seconds: float, answer: Answer | None = None, again: Reuse | None = None) -> str:
+    """What a pack cost: `1,243 of 1,500 tokens · 6 passages of 4 documents · 400 chunks considered · 0.41 s`.
+
+    again: what of the prompt was read before, where it goes on from another.
+    """
     sources = len({passage.source for passage in pack.passages})
     parts = [
         f"{pack.tokens:,} of {pack.budget.tokens:,} tokens",
@@ -91,6 +99,9 @@ def bill(pack: Pack, seconds: float, answer: Answer | None = None) -> str:
     ]
     if pack.trace.before is not None:
         parts.insert(1, f"compressed from {pack.trace.before:,}")
+    if again is not None:
+        saved = f", {again.saved:.6f} saved" if again.saved else ""
+        parts.append(f"{again.cached:,} of {again.tokens:,} prompt tokens ({again.share:.0%}) read before{saved}")
     if answer is not None and answer.usage is not None:
         parts.append(f"{answer.model} read {answer.usage.prompt_tokens:,}, wrote {answer.usage.completion_tokens:,}")
     return " · ".join([*parts, f"{seconds:.2f} s"])

@@ -28,8 +28,21 @@ class Prices:
     block: int = 128
     least: int = 1024
 
+    @classmethod
+    def of(cls, told: str) -> Prices:
+        """From `fresh,cached`, such as "2.5,0.25". Raises UserError for anything else."""
+        try:
+            fresh, cached = map(float, told.split(","))
+        except ValueError:
+            raise UserError(f"{told!r} is not two prices; write --prices 2.5,0.25, for a million tokens") from None
+        return cls(fresh, cached)
+
     def __post_init__(self) -> None:
-        if min(self.fresh, self.cached, self.write or 0) < 0 or self.block < 1 or self.least < 0:
+        if (
+            not all(price >= 0 for price in (self.fresh, self.cached, self.write or 0))
+            or self.block < 1
+            or self.least < 0
+        ):
             raise UserError("prices are 0 or more, a block 1 token or more; write fresh=2.5,cached=1.25")
 
 
@@ -40,6 +53,11 @@ class Reuse:
     tokens: int
     cached: int
     saved: float
+
+    @property
+    def share(self) -> float:
+        """What share of the tokens is cached, in 0 to 1."""
+        return self.cached / max(1, self.tokens)
 
 
 def reuse(prompt: str, earlier: Sequence[str], tokenizer: Tokenizer, prices: Prices = Prices(0, 0)) -> Reuse:
