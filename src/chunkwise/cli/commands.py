@@ -179,12 +179,8 @@ def pack(
     else:
         if packed.text:
             show.out(packed.text)
-<<<<<<< HEAD
         show.flagged(packed.trace.flags)
-        show.aside(show.bill(packed, _seconds()))
-=======
         show.aside(show.bill(packed, _seconds(), again=again))
->>>>>>> prefix
 
 
 @app.command(epilog='Example: chunkwise ask "how are refunds handled?" --llm http://localhost:8000/v1#qwen')
@@ -222,12 +218,8 @@ def ask(
         return
     show.out("")
     show.citations(answer)
-<<<<<<< HEAD
     show.flagged(packed.trace.flags)
-    show.aside(show.bill(packed, _seconds(), answer))
-=======
     show.aside(show.bill(packed, _seconds(), answer, again))
->>>>>>> prefix
 
 
 @app.command(epilog="Example: chunkwise explain --html why.html")

@@ -15,12 +15,8 @@ if TYPE_CHECKING:
     from chunkwise.ask import Answer
     from chunkwise.cli.last import LastPack, Row
     from chunkwise.index import Report
-<<<<<<< HEAD
     from chunkwise.pack import Flag, Pack
-=======
-    from chunkwise.pack import Pack
     from chunkwise.prompt import Reuse
->>>>>>> prefix
     from chunkwise.read import Skipped
     from chunkwise.recipe import Recipe
 
