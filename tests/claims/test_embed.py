@@ -68,7 +68,7 @@ def test_sitemb() -> None:
 
 def _asked(prompt: str) -> str:
     """A model that reads the document's first words."""
-    name = prompt.partition("\n")[2].split()[0]
+    name = prompt.partition("\nTEXT ")[2].split()[1]
     return f"This chunk is about the population of {name}."
 
 
