@@ -5,7 +5,8 @@
 Ours are measured here, over the questions of each set and over the half that no weight was chosen on; the best peer of
 each budget stands in `results/quality.json`, over all questions. The weight of `rerank` was chosen on the other half of
 covid, nq and multihop. No weight was chosen on chroma, but its even half was looked at while ideas were tried: the odd
-half is the unseen one. ms: the median question's, of `rerank` after `multiscale` has looked for the same; windows that an earlier question had read are not read again, and later rows are not timed.
+half is the unseen one. ms: the median question's, of `rerank` after `multiscale` has looked for the same; windows that
+an earlier question had read are not read again, and later rows are not timed.
 """
 
 from __future__ import annotations
