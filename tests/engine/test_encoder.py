@@ -222,7 +222,7 @@ def test_merged_positions_are_their_mean_from_that_layer_on(folder: Path, backen
     merged = encoder.numpy(
         encoder.states(
             ids, mask, lambda layer, name, array: seen.update({(layer, name): encoder.numpy(array).copy()}),
-            Merge(1, into),
+            merge=Merge(1, into),
         )
     )  # fmt: skip
     assert merged.shape == (5, 9, 24)
