@@ -265,3 +265,8 @@ def test_what_changed_is_not_kept(tmp_path: Path) -> None:
         assert {passage.source for passage in second.passages} == {"/a", "/b"}
         index.forget(changed)
         assert len(index.pack("refunds", 60, layout="prefix-stable", earlier=[second]).passages) == 1
+
+
+def test_an_embedder_is_no_compressor(index: Index) -> None:
+    with pytest.raises(UserError, match="--embedder code-token-merge"):
+        index.pack("refunds", 100, compressor="code-token-merge")

@@ -345,9 +345,13 @@ class Index:
     def build(self, spec: Any, family: str) -> Any:
         """What a recipe of the families retrieve, select or compress builds with this index's models.
 
-        What is no spec is given back as it is.
+        What is no spec is given back as it is. Raises UserError for a compressor that compresses what an embedder reads.
         """
-        return recipe.build(spec, family, self._supplies) if isinstance(spec, str) else spec
+        if not isinstance(spec, str):
+            return spec
+        if family == "compress" and (made := recipe.find(spec.partition(":")[0].strip(), family)).room != family:
+            raise UserError(f"{made.name} is an embedder, not for a pack: chunkwise index DOCS --embedder {made.name}")
+        return recipe.build(spec, family, self._supplies)
 
     def corpus(self) -> Corpus:
         """The newest state of the index as retrievers see it."""
