@@ -18,7 +18,6 @@ from chunkwise.units import Document, Floats, Span
 
 if TYPE_CHECKING:
     from chunkwise.embed.contextual import ContextualEmbedder
-    from chunkwise.embed.merged import MergedEmbedder
 
 WINDOW, OVERLAP = 256, 64  # word pieces: what MiniLM reads at once, and what of it the window before has read
 
@@ -234,7 +233,7 @@ def _once(embed: Embedder, texts: Sequence[str]) -> Floats:
     seed="On the Effect of Token Merging on Pre-trained Models for Code",
     claim="code is read in fewer steps, its vectors near the model's and no name lost, as cutting off as much would",
 )
-def code_token_merge(layer: int = 3, folder: str = "") -> MergedEmbedder:
+def code_token_merge(layer: int = 3, folder: str = "") -> Embedder:
     """MiniLM, or the model of a local folder, with one hidden state for each identifier from `layer` on.
 
     layer: 0 merges what the first layer reads, later ones save less and keep more. The states of an identifier's
