@@ -7,7 +7,7 @@ default, multiscale and coverage with no compressor; the others are given three 
 make it fit one. Recall is of the gold characters that stand in the packed text, by the map to the source alone, so that
 what was lost on the way counts as lost. A citation is right when the text that a part of a passage is said to have is
 the document's there, to the character, and its passage's lines hold it. With `--vectors static` no transformer runs,
-neither for retrieval nor for `comi` and `indic-context-shorten`. Writes results/compression.md, .json and .svg.
+neither for retrieval nor for `comi` and `context-shorten`. Writes results/compression.md, .json and .svg.
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ from .quality.sets import SETS, DataSet
 
 BUDGETS = (125, 250, 500)
 SELECTION = "selection"
-OFFLINE = ("truncate", "extract", "comi", "indic-context-shorten", "kant", "selective-context")
+OFFLINE = ("truncate", "extract", "comi", "context-shorten", "kant", "selective-context")
 SHOWN = ("multihop", "squad", "covid", "chroma")
 COLOURS = ("#000000", "#999999", "#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00")  # Okabe and Ito
 MARKERS = "osv^DPX"

@@ -345,7 +345,7 @@ class Index:
     def build(self, spec: Any, family: str) -> Any:
         """What a recipe of the families retrieve, select or compress builds with this index's models.
 
-        What is no spec is given back as it is. Raises UserError for a compressor of what an embedder reads, not of packs.
+        What is no spec is given back as it is. Raises UserError for what compresses an embedder's reading, not a pack.
         """
         if not isinstance(spec, str):
             return spec
