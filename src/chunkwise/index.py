@@ -345,13 +345,9 @@ class Index:
     def build(self, spec: Any, family: str) -> Any:
         """What a recipe of the families retrieve, select or compress builds with this index's models.
 
-        What is no spec is given back as it is. Raises UserError for what compresses an embedder's reading, not a pack.
+        What is no spec is given back as it is.
         """
-        if not isinstance(spec, str):
-            return spec
-        if family == "compress" and (made := recipe.find(spec.partition(":")[0].strip(), family)).room != family:
-            raise UserError(f"{made.name} is an embedder, not for a pack: chunkwise index DOCS --embedder {made.name}")
-        return recipe.build(spec, family, self._supplies)
+        return recipe.build(spec, family, self._supplies) if isinstance(spec, str) else spec
 
     def corpus(self) -> Corpus:
         """The newest state of the index as retrievers see it."""
