@@ -47,7 +47,7 @@ ROWS = ("minilm", "late-chunking", "contextual-outline", "heterag", "sitemb", "i
 SEGMENTER = "recursive:size=100"
 BUDGETS = (125, 250, 500, 1000)
 MIDDLE = 250
-PAPERS, OTHERS = 4, 100
+PAPERS, OTHERS = 6, 100
 CORPORA = ("state_of_the_union", "chatlogs")
 
 
@@ -152,7 +152,8 @@ def packed(data: Dataset, row: str) -> dict[str, dict[int, list[float]]]:
             how = (index.build(name, "retrieve"), index.build("coverage", "select"), None)
             packs, _ = given(index, data.questions, *how, BUDGETS, lambda *_: {}, lambda: None)
             found[name] = {
-                budget: [one.scores.recall for one in packs[budget] if one.scores is not None] for budget in BUDGETS
+                budget: [round(one.scores.recall, 4) for one in packs[budget] if one.scores is not None]
+                for budget in BUDGETS
             }
     return found
 
