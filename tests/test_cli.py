@@ -399,7 +399,7 @@ def test_a_model_that_refuses_is_explained(cli: CLI) -> None:
 
 def test_follow_goes_on_from_the_last_pack(cli: CLI, other: Path) -> None:
     kb = ("--kb", other / "kb")
-    little, more = ("--budget", "50"), ("--budget", "150")
+    little, more = ("--budget", "50"), ("--budget", "200")
     first = cli("pack", "how are refunds paid?", "--follow", *kb, *little, "--json").json  # nothing to go on from yet
     assert "reuse" not in first
     second = cli("pack", "are refunds paid for gift cards?", "--follow", *kb, *more, "--json").json

@@ -224,7 +224,7 @@ def _run(corpus: Corpus, passage: Passage) -> Ints:
         return none
     number = snapshot.sources.index(passage.source)
     first, last = np.searchsorted(snapshot.document, (number, number + 1))
-    begin = first + np.searchsorted(snapshot.start[first:last], passage.span.start)
+    begin = int(first + np.searchsorted(snapshot.start[first:last], passage.span.start))
     run = np.arange(begin, min(begin + len(passage.chunks), last))
     if tuple(key.hex() for key in snapshot.ids[run].tolist()) != passage.chunks:
         return none
