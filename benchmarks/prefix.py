@@ -200,7 +200,7 @@ def page(made: dict[str, Any]) -> str:
         "",
         "*Read before*: the share of all prompt tokens that stand in a beginning which an earlier prompt of the",
         "conversation has too, the first prompt of each left out. *Saved*: the share of the price of all these tokens,",
-        "where the endpoint keeps blocks of 128 tokens from 1,024 on; so little of a small budget's prompt can be saved.",
+        "where the endpoint keeps blocks of 128 tokens from 1,024 on; a small prompt saves nothing.",
         "*Hidden*: how often the best passage stands neither among the first two nor the last two. *Evidence*: the",
         "share of the answers' characters in the prompt, over all questions, and beside it the difference from",
         f"{PLAIN}, which buys what each question alone would, with its 95 % interval, both in points. A prediction:",
