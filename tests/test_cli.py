@@ -9,6 +9,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 from html.parser import HTMLParser
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -16,9 +17,10 @@ from typing import Any, NamedTuple
 import pytest
 
 from chunkwise.cli.bar import IndexBar
+from chunkwise.cli.last import keep
 from chunkwise.cli.run import run
 from chunkwise.cli.where import nearest
-from chunkwise.index import Progress
+from chunkwise.index import Index, Progress
 from drawn import column, drawn, pictured
 from llm_server import MODEL, Server, status, streamed, whole
 
@@ -399,7 +401,7 @@ def test_a_model_that_refuses_is_explained(cli: CLI) -> None:
 
 def test_follow_goes_on_from_the_last_pack(cli: CLI, other: Path) -> None:
     kb = ("--kb", other / "kb")
-    little, more = ("--budget", "30"), ("--budget", "150")
+    little, more = ("--budget", "50"), ("--budget", "200")
     first = cli("pack", "how are refunds paid?", "--follow", *kb, *little, "--json").json  # nothing to go on from yet
     assert "reuse" not in first
     second = cli("pack", "are refunds paid for gift cards?", "--follow", *kb, *more, "--json").json
@@ -413,7 +415,20 @@ def test_follow_goes_on_from_the_last_pack(cli: CLI, other: Path) -> None:
     assert re.search(r" · 0 of \d+ prompt tokens \(0%\) read before · ", again.err)  # shorter than what is ever kept
     third = cli("pack", "are gift cards refunded?", "--follow", *kb)
     assert re.search(r" · (\d+) of \1 prompt tokens \(100%\) read before · ", third.err)
-    assert cli("explain", *kb).code == 0
+
+
+def test_explain_says_what_stood_there_before(cli: CLI, other: Path) -> None:
+    """Also of what the question itself would not have bought, which was taken in no turn."""
+    kb, page = other / "kb", other / "why.html"
+    with Index.open(kb) as index:
+        old, gift = (index.pack(query, 40, selector="top-k:k=1") for query in ("stamps", "gift cards"))
+        before = replace(old, passages=old.passages + gift.passages)
+        keep(index, index.pack("gift cards", 40, layout="prefix-stable:waste=1", earlier=[before]), "bm25", "coverage")
+    told = cli("explain", "--kb", kb)
+    assert re.search(r"· +old.md:1 .* stands in the prompt before", told.out)
+    assert len(re.findall("stands in the prompt before", told.out)) == 2
+    cli("explain", "--kb", kb, "--html", page)
+    assert "there before, 7 tokens so far" in page.read_text()
 
 
 def test_follow_shows_nothing_that_changed_since(cli: CLI, other: Path) -> None:

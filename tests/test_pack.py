@@ -5,6 +5,7 @@ from __future__ import annotations
 import itertools
 import json
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -15,7 +16,9 @@ from chunkwise.budget import Budget
 from chunkwise.errors import BudgetError, UnknownRecipe, UserError
 from chunkwise.index import Index
 from chunkwise.pack import STANDS, Pack
-from chunkwise.prompt import Prices, context, reuse
+from chunkwise.prompt import context
+from chunkwise.prompt.keep import nothing
+from chunkwise.recipe import build
 from chunkwise.tokens import tokenizer
 from chunkwise.units import Document
 
@@ -142,7 +145,6 @@ def test_chunks_that_no_token_starts_in_end_the_search_for_room(tmp_path: Path) 
     """A chunk may hold but the tail of a token; on an empty budget it is not taken for nothing, again and again."""
     import planted
     from chunkwise.pack import pack
-    from chunkwise.recipe import build
     from chunkwise.retrieve import Corpus
 
     store = planted.store(tmp_path / "kb", {"/a": ["ash elm. "]})
@@ -236,20 +238,23 @@ def test_what_is_kept_of_an_earlier_prompt(
         earlier.append(packed)
 
 
-def test_a_conversation_goes_on_from_its_own_prompts(index: Index) -> None:
-    """The second question's prompt begins as the first one's did, as far as it needs the same."""
-    first = index.pack("how long do refunds take?", 400, layout="prefix-stable")
-    second = index.pack("do refunds take weeks?", 400, layout="prefix-stable", earlier=[first])
-    apart = index.pack("do refunds take weeks?", 400, layout="prefix-stable")
-    assert second.tokens <= 400
-
-    def same(other: Pack) -> int:
-        return reuse(other.prompt, [first.prompt], tokenizer(), Prices(1, 0, block=1, least=0)).cached
-
-    assert same(second) >= same(apart)
-    reasons = {one.decision.reason for one in second.trace.considered}
-    assert STANDS in reasons
-    assert STANDS not in {one.decision.reason for one in apart.trace.considered}
+def test_a_conversation_goes_on_from_its_own_prompts(tmp_path: Path) -> None:
+    """What the second question buys in another extent stands as it stood; alone, or by order alone, it does not."""
+    text = "# Refunds\n\nRefunds are paid within 30 days.\n\nGift cards are never refunded.\n\nShips are slow."
+    with Index.open(tmp_path / "kb", vectors="none") as index:
+        index.add_documents([Document.of(text, "/guide.md", "text/markdown")])
+        first = index.pack("gift cards", 30, layout="prefix-stable")
+        stable = build("prefix-stable", "layout")
+        second, control = (
+            index.pack("refunds and gift cards", 80, layout=layout, earlier=[first])
+            for layout in (stable, replace(stable, keep=nothing))
+        )
+    assert first.passages
+    assert second.text.startswith(first.text)
+    assert not control.text.startswith(first.text)
+    stood = {one.id for one in second.trace.considered if one.decision.reason == STANDS}
+    assert stood == {chunk for passage in first.passages for chunk in passage.chunks}
+    assert all(one.decision.reason != STANDS for one in control.trace.considered)
 
 
 def test_what_changed_is_not_kept(tmp_path: Path) -> None:

@@ -326,8 +326,9 @@ class Index:
         retriever, selector, compressor: recipe specs such as "bm25", "top-k:k=8" or "comi", or what such a recipe
         builds; with a compressor more is selected than fits, and then made to fit. layout: a recipe of the family
         "layout", the order of the documents unless said; earlier: the packs of this conversation, the oldest first, for
-        a layout such as "prefix-stable" to go on from. labels: whether the budget pays for the labels too (`Pack.text`
-        as it stands) or for the passages' own text alone.
+        a layout such as "prefix-stable" to go on from: it begins as one of them did, for as long as the question wants
+        enough of that. labels: whether the budget pays for the labels too (`Pack.text` as it stands) or for the
+        passages' own text alone.
         """
         from chunkwise.pack import pack
 

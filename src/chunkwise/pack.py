@@ -6,6 +6,7 @@ import os
 import time
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from functools import cache, partial
 from itertools import pairwise, takewhile
 from typing import TYPE_CHECKING, Any, NamedTuple
 
@@ -156,13 +157,14 @@ def pack(
         own = sum(passage.tokens for passage in passages)
         return tokenizer.count(context(passages)) if labels else own
 
+    run = cache(partial(_run, corpus))  # prompts of one conversation hold the same passages
     room, kept = budget.tokens, list[Passage]()
     if layout is not None and earlier and compress is None:
         alone = _passages(corpus, candidates, select(candidates, budget), tokenizer, made)
-        kept = layout.keep(alone, [_standing(corpus, before) for before in earlier], room)
+        kept = layout.keep(alone, [list(takewhile(run, before)) for before in earlier], room)
         while bill(kept) > room:
             kept.pop()
-    held = {chunk for passage in kept for chunk in _run(corpus, passage).tolist()}
+    held = {chunk for passage in kept for chunk in run(passage)}
     if compress is not None:
         selection = select(candidates, Budget(AHEAD * room))
         whole = _passages(corpus, candidates, selection, tokenizer, made)
@@ -243,21 +245,16 @@ def _flags(passages: Sequence[Passage]) -> Iterator[Flag]:
             yield Flag(number, span, passage.text[start:end], reason)
 
 
-def _standing(corpus: Corpus, earlier: Sequence[Passage]) -> list[Passage]:
-    """The passages that an earlier prompt begins with and that the index would show to the same character now."""
-    return list(takewhile(lambda passage: len(_run(corpus, passage)), earlier))
-
-
-def _run(corpus: Corpus, passage: Passage) -> Ints:
+def _run(corpus: Corpus, passage: Passage) -> range:
     """The chunks of a passage made before; none where the index would show it otherwise now, or not at all."""
-    snapshot, none = corpus.snapshot, np.zeros(0, dtype=np.int64)
+    snapshot, none = corpus.snapshot, range(0)
     if passage.source not in snapshot.sources:
         return none
     number = snapshot.sources.index(passage.source)
-    first, last = np.searchsorted(snapshot.document, (number, number + 1))
-    begin = int(first + np.searchsorted(snapshot.start[first:last], passage.span.start))
-    run = np.arange(begin, min(begin + len(passage.chunks), last))
-    if tuple(key.hex() for key in snapshot.ids[run].tolist()) != passage.chunks:
+    first, last = np.searchsorted(snapshot.document, (number, number + 1)).tolist()
+    begin = first + int(np.searchsorted(snapshot.start[first:last], passage.span.start))
+    run = range(begin, min(begin + len(passage.chunks), last))
+    if tuple(key.hex() for key in snapshot.ids[run.start : run.stop].tolist()) != passage.chunks:
         return none
     document = corpus.document(begin)
     cite = document.lines.cite(shown(document.source, corpus.roots), passage.span)
@@ -271,7 +268,7 @@ def _considered(
     """What was decided of every candidate, then of what an earlier prompt holds beyond them."""
     snapshot = corpus.snapshot
     decided = dict(zip(candidates.ids.tolist(), selection.decisions, strict=True))
-    for chunk in held:
+    for chunk in sorted(held):
         unseen = Decision(True, 0.0, 0.0, int(snapshot.tokens[chunk]), "")
         decided[chunk] = decided.get(chunk, unseen)._replace(kept=True, reason=STANDS)
     chunks = np.fromiter(decided, dtype=np.int64)

@@ -198,7 +198,7 @@ class Candidates:
 class Decision(NamedTuple):
     """Why one candidate is in or out: its score, what it would have added, what it costs, and a reason in words.
 
-    turn: 1 for the candidate taken first, and so on; 0 for one that was not taken.
+    turn: 1 for the candidate taken first, and so on; 0 for one that was not taken, or is in since an earlier prompt.
     """
 
     kept: bool

@@ -27,8 +27,9 @@ VERSION = 1
 class Row:
     """One candidate of the last pack, as decided then.
 
-    turn: 1 for the one taken first, 0 for one that was left out; total: tokens taken up to this turn, in chunks alone;
-    text: None when it is in the index no more; lines: of its file, None where they are not known any more.
+    turn: 1 for the one taken first, 0 for one that was left out or stood in the prompt before; total: tokens taken up
+    to this turn, in chunks alone; text: None when it is in the index no more; lines: of its file, None where they are
+    not known any more.
     """
 
     id: str

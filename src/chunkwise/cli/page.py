@@ -153,13 +153,16 @@ def _marked(text: str, row: Row, numbers: Mapping[str, int], opened: set[int]) -
     anchor = "" if number in opened else f' id="passage-{number}"'
     opened.add(number)
     return (
-        f'{indent}<mark style="{_hue(number)}"{anchor} tabindex="0" data-tip="{tip}"><b>{row.turn}</b>'
+        f'{indent}<mark style="{_hue(number)}"{anchor} tabindex="0" data-tip="{tip}"><b>{row.turn or "·"}</b>'
         f"{lines}</mark>{rest}"
     )
 
 
 def _heading(row: Row) -> str:
-    return f"taken as number {row.turn}, {row.total:,} tokens so far" if row.kept else "left out"
+    if not row.kept:
+        return "left out"
+    taken = f"taken as number {row.turn}" if row.turn else "there before"
+    return f"{taken}, {row.total:,} tokens so far"
 
 
 def _gone(last: LastPack, source: str, count: int, opened: set[int]) -> str:

@@ -223,7 +223,7 @@ def _cells(row: Row, style: str) -> list[RenderableType]:
         where.stylize(f"link {Path(row.source).as_uri()}")
     total = "" if row.total is None else f"{row.total:,}"
     numbers = (f"{row.score:.2f}", f"{row.gain:.2f}", f"{row.cost:,}", total)
-    turn = _cell(str(row.turn) if row.kept else "-", "bold green" if row.kept else style)
+    turn = _cell(str(row.turn or "·") if row.kept else "-", "bold green" if row.kept else style)
     return [turn, where, *(_cell(one, style) for one in numbers), _cell(row.reason, style)]
 
 

@@ -45,7 +45,7 @@ def beginning(passages: Sequence[Passage], earlier: Sequence[Passage], unwanted:
     for at, one in enumerate(earlier):
         shared = [(passage, _shared(one, passage)) for passage in passages]
         score = max((passage.score for passage, size in shared if size), default=0.0)
-        share = sum(size for _, size in shared) / max(1, len(one.text))
+        share = min(1.0, sum(size for _, size in shared) / max(1, len(one.text)))
         unwanted -= (1 - share) * one.tokens
         if unwanted < 0 or (at >= edge and score == best):
             break
