@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 
 WORK = ".chunkwise-tune"
 FINALISTS = 4
-SEARCH = 0.65  # share of the time that the search may take; the rest is for the held-out questions
+SEARCH = 0.5  # share of the time that the search may take; the rest is for the held-out questions
 FEWEST = 4  # questions; with fewer there is nothing to hold out
 
 
