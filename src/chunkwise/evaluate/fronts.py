@@ -28,20 +28,19 @@ def draw_fronts(
 
     names: of the pipelines, told apart by colour and marker; chosen: the number of the one that is marked.
     """
-    height = 4.6 + 0.2 * min(len(names), MOST)
-    with picture(path, title, subtitle, height, len(panels)) as axes:
+    shown = min(len(names), MOST)
+    recalls = [recall for panel in panels for _, recall, _ in panel.points]
+    room = max(2.0, 0.08 * (max(recalls, default=0) - min(recalls, default=0)))
+    with picture(path, title, subtitle, 5.0 + 0.22 * shown, len(panels), 0.95 + 0.22 * shown) as axes:
         for one, panel in zip(axes, panels, strict=True):
             _scatter(one, panel, chosen)
         axes[0].set_ylabel("evidence kept, %", color="#444444")
-        handles = [_handle(axes[0], number, number == chosen) for number in range(min(len(names), MOST))]
+        handles = [_handle(axes[0], number, number == chosen) for number in range(shown)]
         axes[0].figure.legend(
-            handles, [*names[:MOST]], loc="lower left", bbox_to_anchor=(0.07, 0), frameon=False, fontsize=8.5,
+            handles, [*names[:shown]], loc="lower left", bbox_to_anchor=(0.07, 0), frameon=False, fontsize=8.5,
         )  # fmt: skip
+        axes[0].set_ylim(max(-2.0, min(recalls, default=0) - room), min(102.0, max(recalls, default=100) + room))
         axes[0].figure.subplots_adjust(left=0.08, right=0.97, wspace=0.08)
-        room = (0.75 + 0.2 * min(len(names), MOST)) / height
-        for one in axes:
-            place = one.get_position()
-            one.set_position((place.x0, room, place.width, 1 - room - 0.9 / height))
 
 
 def _scatter(axes: Any, panel: Panel, chosen: int) -> None:
@@ -51,8 +50,9 @@ def _scatter(axes: Any, panel: Panel, chosen: int) -> None:
         costs, recalls = zip(*panel.front, strict=True)
         axes.step(costs, recalls, where="post", color="#444444", linewidth=1.2, zorder=1)
     axes.set_xscale("log")
-    from matplotlib.ticker import FuncFormatter, MaxNLocator
+    from matplotlib.ticker import FuncFormatter, LogLocator, MaxNLocator
 
+    axes.xaxis.set_major_locator(LogLocator(subs=(1, 2, 5)))
     axes.xaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:,.0f}" if value >= 1 else f"{value:g}"))
     axes.xaxis.set_minor_formatter(FuncFormatter(lambda value, _: ""))
     axes.yaxis.set_major_locator(MaxNLocator(8))

@@ -46,8 +46,13 @@ def draw(lines: Sequence[Line], title: str, subtitle: str, path: Path) -> None:
 
 
 @contextmanager
-def picture(path: Path, title: str, subtitle: str, height: float, panels: int = 1) -> Iterator[Sequence[Any]]:
-    """The axes of a picture, its title and what stands below it; written to `path` when the block is left."""
+def picture(
+    path: Path, title: str, subtitle: str, height: float, panels: int = 1, below: float = 0.62
+) -> Iterator[Sequence[Any]]:
+    """The axes of a picture, its title and what stands below it; written to `path` when the block is left.
+
+    height, below: inches, of the whole and of what is left free under the axes.
+    """
     import matplotlib as mpl
 
     mpl.use("Agg")
@@ -61,7 +66,7 @@ def picture(path: Path, title: str, subtitle: str, height: float, panels: int = 
     with plt.rc_context(plain):
         figure, axes = plt.subplots(1, panels, figsize=(9.2, height), squeeze=False, sharey=True)
         yield axes[0]
-        figure.subplots_adjust(top=1 - 0.82 / height, bottom=0.62 / height)
+        figure.subplots_adjust(top=1 - 0.82 / height, bottom=below / height)
         left = axes[0][0].get_position().x0
         figure.text(
             left,
