@@ -54,7 +54,7 @@ def prefix_stable(edge: int = 2, waste: float = 0.1) -> Layout:
     edge: the best passage of all must stand among the first or the last so many; where a beginning would leave it in
     the middle, a shorter one is taken. waste: the share of the budget that may go to what the beginning holds and the
     question alone would not buy; at 0 a passage is kept where the question wants all of it. Where the budget is tight
-    this costs evidence, at 0 too, since a passage torn in two has two labels: `benchmarks/results/prefix.md`.
+    it costs evidence (`benchmarks/results/prefix.md`), at 0 by the label of a passage that is torn in two alone.
     """
 
     def order(passages: Sequence[Passage], earlier: Sequence[Sequence[Passage]]) -> list[Passage]:
