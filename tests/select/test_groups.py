@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 
 import numpy as np
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from chunkwise.select import quotas, ucb
@@ -13,6 +13,7 @@ from chunkwise.select.grouped.group import grouping, strata
 from chunkwise.units import Candidates
 
 
+@example([(1, 1.0), (1, 5e-324), (2, 5e-324)], 4)
 @given(st.lists(st.tuples(st.integers(0, 50), st.floats(0, 5)), max_size=6), st.integers(0, 200))
 def test_quotas_give_all_there_is_and_no_more(groups: list[tuple[int, float]], limit: int) -> None:
     sizes, weights = [size for size, _ in groups], [weight for _, weight in groups]

@@ -21,5 +21,6 @@ def quotas(sizes: npt.ArrayLike, limit: float, weights: npt.ArrayLike | None = N
         if left <= 0 or not open_.any():
             break
         offered = np.where(open_, shares, 0)
-        given = np.minimum(sizes, given + left * offered / offered.sum())
+        offered /= offered.max()  # first, since a share of next to nothing times what is left may be nothing at all
+        given = np.minimum(sizes, given + left * (offered / offered.sum()))
     return given
