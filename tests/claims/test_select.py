@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 import numpy as np
 
@@ -168,7 +168,7 @@ def test_corag() -> None:
     assert costs(fit, "corag:simulations=0", 100) == ([0], 60)  # the control: the greedy filling up alone
 
     # Under a planted utility: a third one makes every pair worse, and the best pair is without the best single one.
-    def planted(offered: Candidates, tokens: int):  # type: ignore[no-untyped-def]
+    def planted(offered: Candidates, tokens: int) -> Callable[[Sequence[int]], np.ndarray]:
         def utility(chosen: Sequence[int]) -> np.ndarray:
             sets = [frozenset([*chosen, item]) for item in range(len(offered))]
             return np.array([{1: 0.5 if 0 in s else 0.3, 2: 0.2}.get(len(s), 0.1) + 0.8 * (s == {3, 7}) for s in sets])

@@ -92,8 +92,8 @@ def test_a_dead_model_costs_one_warning_and_the_next_run_asks_again(tmp_path: Pa
     for name in ("kiln", "ferry"):
         (tmp_path / "docs" / f"{name}.txt").write_text(f"The {name} of Marlow.\n\nIt is fired twice a week.\n")
     models: dict[str, Any] = {"ask": lambda: Scripted(EndpointError("no route to host"))}
-    chosen = {"vectors": "eager", "embedder": "contextual", "segmenter": "recursive:size=12"}
-    with Index.open(tmp_path / "kb", supplies=models, **chosen) as index:  # type: ignore[arg-type]
+    chosen: dict[str, Any] = {"vectors": "eager", "embedder": "contextual", "segmenter": "recursive:size=12"}
+    with Index.open(tmp_path / "kb", supplies=models, **chosen) as index:
         with pytest.warns(UnansweredWarning) as told:
             report = index.add(tmp_path / "docs")
         assert len(told) == 1

@@ -6,8 +6,9 @@ import numpy as np
 
 from chunkwise.errors import UserError
 from chunkwise.recipe import BuildOther, recipe
+from chunkwise.retrieve.branches import fused
 from chunkwise.retrieve.corpus import Corpus, Retriever, candidates
-from chunkwise.retrieve.fuse import best, first_come, interleaved, reciprocal_ranks, scaled
+from chunkwise.retrieve.fuse import best, first_come, interleaved, scaled
 from chunkwise.retrieve.judge import judge
 from chunkwise.retrieve.windows import judged, windows
 from chunkwise.units import Candidates, Floats, Ints
@@ -125,14 +126,7 @@ def dense(judges: int = 64) -> Retriever:
 )
 def rrf(k: int = 60, judges: int = 64) -> Retriever:
     """BM25 and dense ranks, fused."""
-    parts = (bm25(), dense(judges))
-
-    def retrieve(corpus: Corpus, query: str, limit: int) -> Candidates:
-        scores = reciprocal_ranks([part(corpus, query, limit).ids for part in parts], len(corpus), k)
-        chosen = best(scores, limit)
-        return candidates(corpus, query, chosen, scores[chosen], limit)
-
-    return retrieve
+    return fused((bm25(), dense(judges)), k)
 
 
 @recipe(

@@ -8,6 +8,7 @@ from chunkwise.asking import Asking
 from chunkwise.errors import UserError
 from chunkwise.models import Ask
 from chunkwise.recipe import BuildOther, pieces, recipe
+from chunkwise.retrieve.branches import fused
 from chunkwise.retrieve.corpus import Corpus, Retriever, candidates
 from chunkwise.retrieve.flow.condition import condition
 from chunkwise.retrieve.flow.feedback import expanded
@@ -71,13 +72,7 @@ def branching(of: str = "bm25+dense", k: int = 60, *, build: BuildOther) -> Retr
     branches = [build(spec, "retrieve") for spec in pieces(of, "+")]
     if not branches:
         raise UserError("branching of no retriever; name some, such as branching:of=bm25+dense")
-
-    def retrieve(corpus: Corpus, query: str, limit: int) -> Candidates:
-        scores = reciprocal_ranks([branch(corpus, query, limit).ids for branch in branches], len(corpus), k)
-        chosen = best(scores, limit)
-        return candidates(corpus, query, chosen, scores[chosen], limit)
-
-    return retrieve
+    return fused(branches, k)
 
 
 @recipe(
