@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Sequence
+from typing import Any
 
 import numpy as np
 
@@ -25,7 +26,7 @@ NOISE = [f"The kiln number {n} burns clay and glaze." for n in range(9)]
 def candidates(texts: Sequence[str], question: str = QUESTION, **more: object) -> Candidates:
     """In falling order of score, each of ten tokens, no two adjoining in the index unless `ids` says so."""
     n = len(texts)
-    given: dict[str, object] = {
+    given: dict[str, Any] = {
         "ids": 2 * np.arange(n),
         "documents": np.zeros(n, np.int64),
         "vectors": EMBED(texts),
@@ -33,7 +34,7 @@ def candidates(texts: Sequence[str], question: str = QUESTION, **more: object) -
     }
     return Candidates(
         scores=np.linspace(1, 0.5, n, dtype=np.float32), costs=np.full(n, 10), query=question, texts=texts,
-        paths=None, aspects=None, **given,  # type: ignore[arg-type]
+        paths=None, aspects=None, **given,
     )  # fmt: skip
 
 

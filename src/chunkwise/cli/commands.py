@@ -65,6 +65,19 @@ ReadPrices = Annotated[
         show_default=False,
     ),
 ]
+SomePaths = Annotated[
+    list[Path] | None,
+    typer.Argument(
+        metavar="PATH",
+        help="Folders and files; without any, those that the nearest knowledge base was made of.",
+        show_default=False,
+    ),
+]
+KnownSet = Annotated[
+    str | None, typer.Option("--set", metavar="NAME", help="A known set, such as squad_xquad_en, instead of PATH.")
+]
+Data = Annotated[Path | None, typer.Option(metavar="DIR", help="Folder that holds the known sets.")]
+Limit = Annotated[int | None, typer.Option(metavar="N", help="Most questions; 100 where they are made.")]
 KnowledgeBase = Annotated[
     Path | None,
     typer.Option(
@@ -254,14 +267,7 @@ def explain(
     " chunkwise compare ./docs --questions mine.jsonl --plot recall.svg --csv recall.csv"
 )
 def compare(
-    paths: Annotated[
-        list[Path] | None,
-        typer.Argument(
-            metavar="PATH",
-            help="Folders and files; without any, those that the nearest knowledge base was made of.",
-            show_default=False,
-        ),
-    ] = None,
+    paths: SomePaths = None,
     recipes: Annotated[
         str | None,
         typer.Option(metavar="SPECS", help="Cuts to compare, by commas: fixed,recursive:size=200,overlap=20,sentence."),
@@ -293,11 +299,9 @@ def compare(
         Path | None,
         typer.Option(metavar="FILE", help="Your questions with quoted evidence (docs/compare.md)."),
     ] = None,
-    known: Annotated[
-        str | None, typer.Option("--set", metavar="NAME", help="A known set, such as squad_xquad_en, instead of PATH.")
-    ] = None,
-    data: Annotated[Path | None, typer.Option(metavar="DIR", help="Folder that holds the known sets.")] = None,
-    limit: Annotated[int | None, typer.Option(metavar="N", help="Most questions; 100 where they are made.")] = None,
+    known: KnownSet = None,
+    data: Data = None,
+    limit: Limit = None,
     seed: Annotated[int, typer.Option(metavar="N", help="Chooses the questions that are made or drawn.")] = 0,
     llm: Annotated[
         str | None,
@@ -362,24 +366,15 @@ def compare(
 
 @app.command(epilog="Example: chunkwise tune ./docs --budget 1500 --minutes 10 --plot front.svg")
 def tune(
-    paths: Annotated[
-        list[Path] | None,
-        typer.Argument(
-            metavar="PATH",
-            help="Folders and files; without any, those that the nearest knowledge base was made of.",
-            show_default=False,
-        ),
-    ] = None,
+    paths: SomePaths = None,
     questions: Annotated[
         Path | None, typer.Option(metavar="FILE", help="Your questions with quoted evidence (docs/compare.md).")
     ] = None,
     budget: Annotated[int, typer.Option(metavar="TOKENS", help="Tokens to tune for.")] = 1500,
     minutes: Annotated[float, typer.Option(metavar="N", help="Time to search in; over it by one trial at most.")] = 10,
-    known: Annotated[
-        str | None, typer.Option("--set", metavar="NAME", help="A known set, such as squad_xquad_en, instead of PATH.")
-    ] = None,
-    data: Annotated[Path | None, typer.Option(metavar="DIR", help="Folder that holds the known sets.")] = None,
-    limit: Annotated[int | None, typer.Option(metavar="N", help="Most questions; 100 where they are made.")] = None,
+    known: KnownSet = None,
+    data: Data = None,
+    limit: Limit = None,
     seed: Annotated[int, typer.Option(metavar="N", help="Chooses the questions, and which of them are held out.")] = 0,
     llm: Annotated[
         str | None, typer.Option(metavar="URL#model", help="Writes the questions, and serves recipes that ask a model.")
