@@ -118,9 +118,10 @@ def find(name: str, family: str | None = None) -> Recipe:
 
     family: what it is to make (`Recipe.makes`), which for a few is not the family that they are listed under.
     """
-    known = {key: made for key, made in _all().items() if family is None or made.makes == family}
-    if name in known:
-        return known[name]
+    found = _all().get(name)
+    if found and family in (None, found.makes):
+        return found
+    known = [key for key, made in _all().items() if family in (None, made.makes)]
     near = difflib.get_close_matches(name, known, 1)
     where = f"{family} recipe" if family else "recipe"
     hint = f"did you mean {near[0]!r}?" if near else "`chunkwise recipes` lists them all"

@@ -337,9 +337,11 @@ def _create(path: Path, settings: Mapping[str, str]) -> None:
             raise NoStore(f"{path} is not empty and holds no knowledge base; name a new or an empty directory")
         waiting.unlink(missing_ok=True)
         with contextlib.closing(sqlite3.connect(waiting, isolation_level=None)) as db:
-            db.executescript(f"{_schema}; PRAGMA user_version = {VERSION}")
+            # One transaction, so that the disk is waited for once and not at every table.
+            db.executescript(f"BEGIN; {_schema}; PRAGMA user_version = {VERSION}")
             rows = {**settings, "generation": "0", "made": time.strftime("%Y-%m-%dT%H:%M:%S")}
             db.executemany("INSERT INTO settings VALUES (?, ?)", rows.items())
+            db.execute("COMMIT")
         with contextlib.suppress(FileExistsError):
             os.link(waiting, path / FILE)
     except sqlite3.OperationalError as error:
