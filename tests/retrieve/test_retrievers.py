@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+import json
+import shutil
+from collections.abc import Callable
+from functools import cache
 from pathlib import Path
 
 import numpy as np
@@ -14,8 +18,11 @@ from chunkwise.embed import Distilled
 from chunkwise.errors import StaleError
 from chunkwise.recipe import build, find, recipes
 from chunkwise.retrieve import Corpus
+from chunkwise.store import SQLiteStore
 from chunkwise.units import Floats
 from supplies import SUPPLIES
+
+Modes = Callable[[dict[str, list[str]]], list[Corpus]]
 
 every_retriever = pytest.mark.parametrize("name", [made.name for made in recipes() if made.makes == "retrieve"])
 BY_VECTORS = ("dense", "coded", "relative-representations")  # they find whatever is nearest, near or not
@@ -25,15 +32,31 @@ documents = st.dictionaries(st.sampled_from(["/a", "/b", "/c"]), chunks)
 WOOD = {"/a": ["ash elm. ", "the oak. ", "fir. "] * 5, "/b": ["ash elm. ", "birch and cedar. "], "/c": ["fir. "]}
 
 
-def modes(path: Path, texts: dict[str, list[str]]) -> list[Corpus]:
-    """With static and contextual vectors, with one space for both, with static ones alone, with none."""
-    static, contextual = planted.Trigrams(), planted.Trigrams(96, "contextual")
-    return [
-        planted.corpus(path / "lazy", texts, static, contextual),
-        planted.corpus(path / "eager", texts, static, static),
-        planted.corpus(path / "static", texts, static),
-        planted.corpus(path / "none", texts),
-    ]
+@pytest.fixture(scope="module")
+def modes(tmp_path_factory: pytest.TempPathFactory) -> Modes:
+    """Texts as corpora with static and contextual vectors, with one space for both, with static ones alone, with none.
+
+    Every call gives stores of its own, since retrievers keep vectors in them; equal texts are indexed once and copied.
+    """
+
+    @cache
+    def indexed(texts: str, scanned: bool) -> Path:
+        path = tmp_path_factory.mktemp("indexed") / "kb"
+        store = planted.store(path, json.loads(texts), planted.Trigrams() if scanned else None)
+        store.snapshot()
+        store.close()
+        return path
+
+    def corpora(texts: dict[str, list[str]]) -> list[Corpus]:
+        static, contextual = planted.Trigrams(), planted.Trigrams(96, "contextual")
+        made = []
+        for scan, judge in ((static, contextual), (static, static), (static, None), (None, None)):
+            copied = tmp_path_factory.mktemp("kb") / "kb"
+            shutil.copytree(indexed(json.dumps(texts), scan is not None), copied)
+            made.append(Corpus(SQLiteStore(copied), scan, judge))
+        return made
+
+    return corpora
 
 
 @every_retriever
@@ -41,11 +64,9 @@ def modes(path: Path, texts: dict[str, list[str]]) -> list[Corpus]:
 @given(
     texts=documents, query=st.lists(st.sampled_from([*ALPHABET, "yew"]), max_size=3).map(" ".join), k=st.integers(1, 30)
 )
-def test_the_contract(
-    name: str, texts: dict[str, list[str]], query: str, k: int, tmp_path_factory: pytest.TempPathFactory
-) -> None:
+def test_the_contract(name: str, modes: Modes, texts: dict[str, list[str]], query: str, k: int) -> None:
     retrieve = build(name, "retrieve", SUPPLIES)
-    for corpus in modes(tmp_path_factory.mktemp("kb"), texts):
+    for corpus in modes(texts):
         found = retrieve(corpus, query, k)
         n = len(found)
         assert n <= min(k, len(corpus))
@@ -65,11 +86,11 @@ def test_the_contract(
 
 @every_retriever
 @pytest.mark.parametrize("query", ["ash", "yew", "the of and", "?!", "\0\ud800", "ash " * 2000, "漢字"])
-def test_an_empty_index_and_odd_questions(name: str, query: str, tmp_path: Path) -> None:
+def test_an_empty_index_and_odd_questions(name: str, query: str, modes: Modes) -> None:
     retrieve = build(name, "retrieve", SUPPLIES)
-    for corpus in modes(tmp_path / "empty", {}):
+    for corpus in modes({}):
         assert len(retrieve(corpus, query, 10)) == 0
-    for corpus in modes(tmp_path / "full", WOOD):
+    for corpus in modes(WOOD):
         found = retrieve(corpus, query, 10)
         if corpus.scan is None and ("ash" not in query or name in BY_VECTORS):
             assert len(found) == 0
@@ -80,7 +101,7 @@ def test_an_empty_index_and_odd_questions(name: str, query: str, tmp_path: Path)
 
 
 @every_retriever
-def test_odd_texts(name: str, tmp_path: Path) -> None:
+def test_odd_texts(name: str, modes: Modes) -> None:
     texts = {
         "/blank": ["", " \n", "\0\0"],
         "/line": [f"One endless line of Ash Wood and {'elm ' * 4000}"],
@@ -92,7 +113,7 @@ def test_odd_texts(name: str, tmp_path: Path) -> None:
         ],
     }
     retrieve = build(name, "retrieve", SUPPLIES)
-    for corpus in modes(tmp_path, texts):
+    for corpus in modes(texts):
         for query in ("Ash Wood", "漢字", "\ud800", "| 1 |"):
             found = retrieve(corpus, query, 5)
             assert len(found) <= 5
