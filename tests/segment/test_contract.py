@@ -6,6 +6,7 @@ import random
 from functools import lru_cache
 from itertools import pairwise
 
+import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -13,6 +14,7 @@ from hypothesis import strategies as st
 from chunkwise.errors import UserError
 from chunkwise.recipe import build, recipes
 from chunkwise.segment import chunks
+from chunkwise.segment.fit import any_character, fit
 from chunkwise.tokens import BUNDLED, TokenOffsets, tokenizer
 from chunkwise.units import Document, Span, content_id
 from supplies import SUPPLIES
@@ -210,3 +212,11 @@ def test_a_tokenizer_that_tells_only_offsets_is_believed() -> None:
     spans = build("recursive:size=50", "segment")(Document.of(ODD["cjk"]), bare)
     assert_tiles(ODD["cjk"], spans)
     assert all(bare.count(*span) <= 50 for span in spans)
+
+
+def test_a_part_of_a_token_that_is_several_alone_is_cut_by_characters() -> None:
+    """As when a byte pair tokenizer spells out in bytes what it had joined."""
+    text = "abcdef"
+    known = TokenOffsets(np.array([0, 6]), len(text), alone=len)
+    assert fit(text, known, 1, 0, any_character, Span(1, 6)) == [Span(at, at + 1) for at in range(1, 6)]
+    assert fit(text, known, 2, 0, any_character, Span(1, 6)) == [Span(1, 3), Span(3, 5), Span(5, 6)]

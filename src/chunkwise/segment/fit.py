@@ -67,9 +67,9 @@ def fit(text: str, offsets: TokenOffsets, size: int, overlap: int, boundary: Bou
     done = start
     begins_clean = clean(text, start)
     while done < stop:
-        room = size
+        room, most = size, stop
         while True:
-            limit = starts[first + room] if first + room < total else stop
+            limit = min(starts[first + room], most) if first + room < total else most
             end = stop
             if limit < stop:
                 end = boundary(text, max(start, done), limit) if limit > done + 1 else done + 1
@@ -81,9 +81,13 @@ def fit(text: str, offsets: TokenOffsets, size: int, overlap: int, boundary: Bou
                 break
             if end - done > 1 and room > 1:
                 room -= min(excess, room - 1)
-            else:  # no room beyond what the last span holds already: begin after it
-                start, begins_clean, room = done, clean(text, done), size if start < done else 0
+            elif start < done:  # no room beyond what the last span holds already: begin after it
+                start, begins_clean, room = done, clean(text, done), size
                 first = bisect_left(starts, start)
+            elif room:
+                room = 0
+            else:  # inside one token of the pass, a part of which is several on its own
+                most = end - 1
         spans.append(Span(start, end))
         first = bisect_left(starts, end, first, min(total, first + size + 1))
         start, begins_clean = end, ends_clean
