@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 from chunkwise.engine.sample.draw import pick, uniform
-from chunkwise.engine.sample.transform import Transform, chain
+from chunkwise.engine.sample.transform import Transform, best, chain
 from chunkwise.recipe import build, pieces
 from chunkwise.select.arrays import Array, namespace
 
@@ -36,11 +36,13 @@ class Sampler:
             logits = namespace(logits).asarray(logits, copy=True)
             for token, value in added.items():
                 logits[token] += value
-        return self.transform(logits)
+        return logits if self.transform is best else self.transform(logits)
 
     def draw(self, law: Array, position: int) -> int:
         """The token that the seed and the position stand for under a law, from `law`."""
         xp = namespace(law)
+        if self.transform is best:  # what a number would pick as well, without a sum over the vocabulary
+            return int(xp.argmax(law))
         return int(pick(law, xp.asarray(uniform(self.seed, position), dtype=xp.float64)))
 
 

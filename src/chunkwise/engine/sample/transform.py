@@ -23,6 +23,8 @@ Cut: TypeAlias = Callable[[Array], Array]
 
 def chain(*transforms: Transform) -> Transform:
     """All of them, the first one first; none at all leaves the logits as they are."""
+    if len(transforms) == 1:
+        return transforms[0]
 
     def applied(logits: Array) -> Array:
         for transform in transforms:
@@ -92,7 +94,7 @@ def _log_sum(logits: Array) -> Array:
 
 
 def above(least: Callable[[Array], Array]) -> Transform:
-    """Keeps tokens whose log-probability, counted from the best one's, is at least `least(logits)` [...]; and the best."""
+    """Keeps the best token, and those whose logit lies below its by no more than `-least(logits)` [...]."""
 
     def kept(logits: Array) -> Array:
         xp = namespace(logits)
@@ -102,11 +104,15 @@ def above(least: Callable[[Array], Array]) -> Transform:
     return kept
 
 
+best: Transform = leading(lambda p: top_k(p, 1))
+"""The most probable token alone, the first of equals."""
+
+
 def temperature(t: float) -> Transform:
     """Logits over `t`: below 1 colder, above 1 hotter. At 0 only the best token is left, the first of equals."""
     if not t >= 0:
         raise UserError(f"a temperature of {t} is none: give 0 for the best token, or a number above it")
-    return (lambda logits: logits / t) if t > 0 else leading(lambda p: top_k(p, 1))
+    return (lambda logits: logits / t) if t > 0 else best
 
 
 def most_probable(k: int) -> Transform:
@@ -117,7 +123,10 @@ def most_probable(k: int) -> Transform:
 
 
 def nucleus_of(p: float) -> Transform:
-    """The fewest tokens that hold `p` of the probability (Holtzman et al., The Curious Case of Neural Text Degeneration)."""
+    """The fewest tokens that hold `p` of the probability.
+
+    Source: Holtzman et al., The Curious Case of Neural Text Degeneration.
+    """
     _share("p", p)
     return leading(lambda scores: nucleus(scores, p))
 
@@ -133,7 +142,10 @@ def share_of_best(base: float) -> Transform:
 
 
 def desmoothed(epsilon: float) -> Transform:
-    """Tokens of at least min(epsilon, sqrt(epsilon) * exp(-entropy)) (Hewitt et al., Truncation Sampling as Desmoothing)."""
+    """Tokens of probability min(epsilon, sqrt(epsilon) * exp(-entropy)) or more, and the best.
+
+    Source: Hewitt et al., Truncation Sampling as Language Model Desmoothing.
+    """
     if not 0 < epsilon < 1:
         raise UserError(f"eta's epsilon lies between 0 and 1, not at {epsilon}")
 
@@ -173,7 +185,8 @@ def _within(p: Array, allowed: Array) -> Array:
 def by_entropy(hottest: float, base: float, theta: float) -> Transform:
     """Temperature `hottest * base ** (theta / entropy)`, with 0 < base < 1: the surer the model, the colder.
 
-    Source: Zhang et al., EDT: Improving Large Language Models' Generation by Entropy-based Dynamic Temperature Sampling.
+    Source: Zhang et al., EDT: Improving Large Language Models' Generation by Entropy-based Dynamic Temperature
+    Sampling.
     """
     if not (hottest > 0 and 0 < base < 1 and theta >= 0):
         raise UserError(f"edt needs hottest > 0, 0 < base < 1, theta >= 0, not {hottest}, {base}, {theta}")
