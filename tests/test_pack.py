@@ -4,23 +4,26 @@ from __future__ import annotations
 
 import itertools
 import json
-from collections.abc import Iterator
+import warnings
+from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from pathlib import Path
+from unittest.mock import ANY
 
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from chunkwise.budget import Budget
-from chunkwise.errors import BudgetError, UnknownRecipe, UserError
+from chunkwise.errors import BudgetError, FallbackWarning, UnknownRecipe, UserError
 from chunkwise.index import Index
 from chunkwise.pack import STANDS, Pack
 from chunkwise.prompt import context
 from chunkwise.prompt.keep import nothing
 from chunkwise.recipe import build
 from chunkwise.tokens import tokenizer
-from chunkwise.units import Document
+from chunkwise.units import Document, Passage
+from supplies import SUPPLIES
 
 PROSE = [
     "Refunds are paid within ten days.\r\nAsk the desk for a form, and keep the receipt! ",
@@ -193,12 +196,77 @@ def test_what_is_compressed_stays_below_the_budget(index: Index, query: str, bud
 
 
 def test_a_compressed_pack_shows_its_parts(index: Index) -> None:
-    plain, pack = (index.pack("parcels ship weeks", 60, compressor=name) for name in (None, "truncate"))
+    plain, pack = (index.pack("parcels ship weeks", 70, compressor=name) for name in (None, "truncate"))
     assert plain.trace.before is None
     assert all("parts" not in passage for passage in plain.json()["passages"])
     cut = [passage for passage in pack.json()["passages"] if "parts" in passage]
     assert cut
     assert cut[-1]["parts"] == [[0, cut[-1]["start"], cut[-1]["start"] + len(cut[-1]["text"])]]
+
+
+@pytest.fixture(scope="module")
+def shelf(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Index]:
+    """One document on ferries, which holds more than any budget here, and eleven with a word on them, long labels."""
+    sentence = "The ferry to the {} island sails at {} and takes {} minutes in calm weather. "
+    sails = "".join(
+        sentence.format(name, hour, 17 * hour) for hour, name in enumerate(["outer", "inner", "long", "low"] * 9)
+    )
+    said = "The town council met on Monday to speak of schools. A ferry was named in passing, then roads and bridges. "
+    with Index.open(tmp_path_factory.mktemp("shelf"), vectors="none") as made:
+        made.add_documents([Document.of(sails, "/ferries.txt")])
+        for number in range(11):
+            text = f"# Minutes of the town council, year {1990 + number}, volume {number}\n\n{said * 3}"
+            made.add_documents([Document.of(text, f"/council/minutes/of/the/year/{1990 + number}.md", "text/markdown")])
+        yield made
+
+
+@pytest.mark.parametrize("layout", [None, "best-at-ends"])
+@pytest.mark.parametrize("budget", [150, 250, 500])
+def test_labels_that_are_not_shown_cost_nothing(shelf: Index, budget: int, layout: str | None) -> None:
+    """What is offered bears many labels, what is kept few: their tokens buy text."""
+    query = "when does the ferry to the outer island sail?"
+    pack = shelf.pack(query, budget, compressor="extract", layout=layout)
+    assert 0.9 * budget <= pack.tokens == tokenizer().count(pack.text) <= budget
+    assert shelf.pack(query, budget, compressor="extract", layout=layout) == replace(pack, trace=ANY)
+
+
+@pytest.mark.parametrize("budget", [80, 120, 200])
+@pytest.mark.parametrize("name", ["scope", "prism", "mapreduce-v2"])
+def test_a_compressor_asks_its_model_once(shelf: Index, name: str, budget: int) -> None:
+    """However often what it made is billed: a reply too long for its labels is cut, not asked for again."""
+    prompts: list[str] = []
+
+    def ask(prompt: str) -> str:
+        prompts.append(prompt)
+        return "\n".join(
+            f"[{n}] SET fact/ferry {n}: the ferry sails at {n} and {n + 1} from the old pier" for n in range(40)
+        )
+
+    compress = build(name, "compress", {**SUPPLIES, "ask": lambda: ask})
+    calls: list[list[Passage]] = []
+
+    def once(query: str, passages: Sequence[Passage], budget: Budget) -> list[Passage]:
+        calls.append(compress(query, passages, budget))
+        return calls[-1]
+
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", FallbackWarning)
+        pack = shelf.pack("when does the ferry sail?", budget, compressor=once)
+    assert len(calls) == 1
+    assert prompts
+    assert len(set(prompts)) == len(prompts)
+    assert 0 < pack.tokens == tokenizer().count(pack.text) <= budget
+
+
+def test_a_compressor_that_looks_at_no_bill_still_keeps_the_budget(shelf: Index) -> None:
+    """It is called again with less."""
+
+    def own(query: str, passages: Sequence[Passage], budget: Budget) -> list[Passage]:
+        best: list[Passage] = build("truncate", "compress", SUPPLIES)(query, passages, Budget(budget.tokens))
+        return best
+
+    for budget in range(0, 200, 20):
+        assert shelf.pack("ferry", budget, compressor=own).tokens <= budget
 
 
 turns = st.lists(st.tuples(st.sampled_from(QUESTIONS), st.integers(0, 600)), min_size=2, max_size=4)

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 
-from chunkwise.budget import Budget
+from chunkwise.budget import Bill, Budget, text_alone
 from chunkwise.errors import UserError
 from chunkwise.prompt import Layout, context, injections, prompt
 from chunkwise.units import Candidates, Decision, Ints, Passage, Selection, Span
@@ -153,10 +153,13 @@ def pack(
     made: dict[tuple[int, int], Passage] = {}
     whole: list[Passage] = []
 
-    def bill(passages: Sequence[Passage]) -> int:
-        own = sum(passage.tokens for passage in passages)
-        return tokenizer.count(context(passages)) if labels else own
+    def in_order(passages: Sequence[Passage]) -> list[Passage]:
+        return list(passages) if layout is None else layout(passages, () if kept else earlier)
 
+    def labelled(passages: Sequence[Passage]) -> int:
+        return tokenizer.count(context(passages))
+
+    bill: Bill = labelled if labels else text_alone
     run = cache(partial(_run, corpus))  # prompts of one conversation hold the same passages
     room, kept = budget.tokens, list[Passage]()
     if layout is not None and earlier and compress is None:
@@ -168,8 +171,6 @@ def pack(
     if compress is not None:
         selection = select(candidates, Budget(AHEAD * room))
         whole = _passages(corpus, candidates, selection, tokenizer, made)
-        # The labels of all, or half of the budget: with less left for the text, labels are what it would buy.
-        room = max(room - bill(whole) + sum(passage.tokens for passage in whole), room // 2)
     while True:
         if compress is None:
             # From all candidates, those held too: what is held and wanted is then paid for once, and the selector knows
@@ -177,9 +178,9 @@ def pack(
             selection = select(candidates, Budget(room))
             passages = _passages(corpus, candidates, selection, tokenizer, made, held)
         else:
-            passages = compress(query, whole, Budget(room))
-        if layout is not None:  # before it is billed, since a label's number has its price
-            passages = [*kept, *layout(passages, () if kept else earlier)]
+            # By the bill of what is shown, so that a compressor that asks a model need not be called again.
+            passages = compress(query, whole, Budget(room, lambda passages: bill(in_order(passages))))
+        passages = [*kept, *in_order(passages)]  # before it is billed, since a label's number has its price
         tokens = bill(passages)
         if tokens <= budget.tokens:
             break
@@ -190,7 +191,7 @@ def pack(
     clock.lap("select")
     considered = _considered(corpus, candidates, selection, held)
     clock.lap("lay out")
-    before = None if compress is None else sum(passage.tokens for passage in whole)
+    before = None if compress is None else text_alone(whole)
     trace = Trace(considered, clock.laps, before, tuple(_flags(passages)))
     return Pack(query, budget, context(passages), tuple(passages), tokens, trace)
 

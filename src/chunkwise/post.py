@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import time
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, ClassVar, Self
 from urllib.parse import urlsplit
 
 from chunkwise.errors import EndpointError, UserError
@@ -71,6 +71,38 @@ class Post:
     def error(self, what: str) -> EndpointError:
         """The error that says what this endpoint did."""
         return EndpointError(f"{self.name} {what}")
+
+
+class Served:
+    """A model that one place of an OpenAI-style API serves; a subclass says which place, and what errors call it.
+
+    url: the API's base, which gets "/v1" where it has no path, or the place itself. batch: how many inputs one request
+    holds; key, timeout, retries, pause: as in `Post`. `name` is the URL and the model.
+    """
+
+    path: ClassVar[str]
+    kind: ClassVar[str]
+
+    def __init__(
+        self,
+        url: str,
+        model: str,
+        *,
+        key: str | None = None,
+        batch: int = 64,
+        timeout: float = 60.0,
+        retries: int = 4,
+        pause: float = 0.5,
+    ) -> None:
+        url = place(url, self.path)
+        self.name = f"{shown(url)}#{model}"
+        self._post = Post(url, f"{self.kind} {self.name}", key, timeout, retries, pause)
+        self._model, self._batch = model, batch
+
+    @classmethod
+    def of(cls, spec: str) -> Self:
+        """That of "URL#model". Raises UserError where either is missing."""
+        return cls(*url_and_model(spec))
 
 
 def place(url: str, path: str) -> str:

@@ -257,7 +257,7 @@ def test_readings_hold_each_candidate_once(drawn: list[tuple[int, int, int]], si
     st.integers(1, 2),
 )
 def test_an_echo_repeats_what_is_kept(drawn: list[list[str]], crowd: int, voices: int) -> None:
-    rows = said([" ".join(4 * letter for letter in words) for words in drawn], "bbbb")
+    rows = said([[" ".join(4 * letter for letter in words)] for words in drawn], "bbbb")
     repeats = echoes(rows, 0.9, crowd, voices)
     near = rows @ rows.T >= 0.9
     np.fill_diagonal(near, val=False)

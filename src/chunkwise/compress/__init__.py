@@ -20,5 +20,5 @@ from chunkwise.units import Passage
 __all__ = ["Compressor"]
 
 Compressor: TypeAlias = Callable[[str, Sequence[Passage], Budget], list[Passage]]
-"""What comes out costs no more than the budget, each passage's `tokens` added up, and stands in the order of what came
-in; `parts` tells which of its text stands in the source."""
+"""What comes out costs no more than the budget by its own bill, and stands in the order of what came in; `parts` tells
+which of its text stands in the source."""

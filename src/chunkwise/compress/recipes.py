@@ -48,18 +48,23 @@ def truncate(*, tokenizer: Tokenizer) -> Compressor:
     """Passages by score as long as they fit, and the beginning of the first that does not."""
 
     def compress(query: str, passages: Sequence[Passage], budget: Budget) -> list[Passage]:
-        left, taken = budget.tokens, dict[int, Passage]()
-        saying = (at for at, passage in enumerate(passages) if passage.text.strip())
-        for at in sorted(saying, key=lambda at: (-passages[at].score, at)):
-            passage = passages[at]
-            if passage.tokens <= left:
-                taken[at] = passage
-                left -= passage.tokens
-                continue
-            if (beginning := _beginning(passage, left, tokenizer)) is not None:
-                taken[at] = beginning
-            break
-        return [taken[at] for at in sorted(taken)]
+        saying = [at for at, passage in enumerate(passages) if passage.text.strip()]
+        saying.sort(key=lambda at: (-passages[at].score, at))
+
+        def make(room: int) -> list[Passage]:
+            taken = dict[int, Passage]()
+            for at in saying:
+                passage = passages[at]
+                if passage.tokens <= room:
+                    taken[at] = passage
+                    room -= passage.tokens
+                    continue
+                if (beginning := _beginning(passage, room, tokenizer)) is not None:
+                    taken[at] = beginning
+                break
+            return [taken[at] for at in sorted(taken)]
+
+        return fitted(make, budget)
 
     return compress
 
@@ -93,7 +98,7 @@ def extract(spread: float = 1.0, floor: float = 0.2, *, tokenizer: Tokenizer) ->
     def compress(query: str, passages: Sequence[Passage], budget: Budget) -> list[Passage]:
         cut = units(passages, sentences, tokenizer)
         worth = _worth(query, cut)
-        return bought(cut, lambda: worth.covering(cut.costs, budget.tokens, spread, floor), budget.tokens, tokenizer)
+        return bought(cut, lambda: worth.covering(cut.costs, budget.tokens, spread, floor), budget, tokenizer)
 
     return compress
 
@@ -114,7 +119,7 @@ def selective_context(*, lm: CausalLM, tokenizer: Tokenizer) -> Compressor:
     def compress(query: str, passages: Sequence[Passage], budget: Budget) -> list[Passage]:
         cut = units(passages, phrases, tokenizer)
         nats = by_surprise(cut, lm) + np.float32(1e-3)
-        return bought(cut, lambda: Relevance(nats), budget.tokens, tokenizer)
+        return bought(cut, lambda: Relevance(nats), budget, tokenizer)
 
     return compress
 
@@ -152,7 +157,7 @@ def comi(
         def gain() -> Gain:  # less what is redundant, as more for what is not: a gain below 0 would not be taken at all
             return Weighted(relevance=(1.0, Relevance(leading)), new=(redundancy, Distance(said)))
 
-        return bought(cut, gain, budget.tokens, tokenizer)
+        return bought(cut, gain, budget, tokenizer)
 
     return compress
 
@@ -187,7 +192,7 @@ def scope(
         weights = by_words(query, chunked).sum(axis=1) + TRUST * by_passage(chunked)
         if (seen := vectors(embed, query, chunked.texts, "scope")) is not None:
             weights = weights + np.maximum(seen[1] @ seen[0], 0)
-        sizes = allotted(chunked.costs, weights, budget.tokens)
+        sizes = allotted(chunked.costs, weights, budget.text(passages))
         with Asking(ask, "scope", "the best sentences stand for the chunk") as asking:
             short = shortened(chunked, sizes, keep, query, asking, tokenizer)
         told = np.array([at in short or whole for at, whole in enumerate(sizes >= chunked.costs)])
@@ -200,7 +205,7 @@ def scope(
             lambda room: pieces.assembled(
                 greedy(pieces.costs, room, Relevance(worth)).taken, tokenizer, instead=short.instead
             ),
-            budget.tokens,
+            budget,
         )
 
     return compress
@@ -244,7 +249,7 @@ def context_shorten(ahead: float = 2.0, *, embed: Embed, tokenizer: Tokenizer) -
             taken = greedy(cut.costs, room, choice.covering(cut.costs, budget.tokens)).taken
             return cut.assembled(taken, tokenizer, instead=names.instead(taken))
 
-        return fitted(make, budget.tokens)
+        return fitted(make, budget)
 
     return compress
 
@@ -283,7 +288,7 @@ def kant(facts: float = 0.7, *, tokenizer: Tokenizer) -> Compressor:
             shown = greedy(anchors.costs, left, Relevance(rare * silent)).taken
             return both.assembled([*told, *(len(stored) + at for at in shown)], tokenizer)
 
-        return fitted(make, budget.tokens)
+        return fitted(make, budget)
 
     return compress
 
@@ -314,7 +319,7 @@ def prism(types: str = "person|place|event|number|fact", *, ask: Ask, tokenizer:
         with Asking(ask, "prism", "the best sentences of a passage are remembered") as asking:
             remembered(passages, query, kinds, memory, lambda number: best(number, share), asking)
         held = memory.statements
-        return spoken(held, worth, passages, budget.tokens, tokenizer)
+        return spoken(held, worth, passages, budget, tokenizer)
 
     return compress
 
@@ -343,11 +348,11 @@ def mapreduce(width: int = 3, *, ask: Ask, tokenizer: Tokenizer) -> Compressor:
             return []
         best = _best_of_each(query, units(told, sentences, tokenizer))
         with Asking(ask, "mapreduce-v2", "the most informative lines stand for the digest") as asking:
-            made = digested(told, query, width, budget.tokens, best, asking, tokenizer)
+            made = digested(told, query, width, budget.text(told), best, asking, tokenizer)
         held = shared_out([one for digest in made.layers[-1] for one in digest])
         silent = set(range(len(told))) - {one.of[0] for one in held}
         held += [one for number in sorted(silent) for one in best(number, LEAST * 2)[:1]]
-        return spoken(held, by_shared_words(query, told), told, budget.tokens, tokenizer)
+        return spoken(held, by_shared_words(query, told), told, budget, tokenizer)
 
     return compress
 
@@ -376,9 +381,7 @@ def trimr(agree: int = 2, *, tokenizer: Tokenizer) -> Compressor:
         cut = units(told, sentences, tokenizer)
         worth = _worth(query, cut)
         final = {int(of): at for at, (of, text) in enumerate(zip(cut.of, cut.texts, strict=True)) if concluded(text)}
-        return bought(
-            cut, lambda: worth.covering(cut.costs, budget.tokens), budget.tokens, tokenizer, first=final.values()
-        )
+        return bought(cut, lambda: worth.covering(cut.costs, budget.tokens), budget, tokenizer, first=final.values())
 
     return compress
 

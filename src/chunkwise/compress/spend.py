@@ -7,12 +7,14 @@ from typing import NamedTuple
 
 import numpy as np
 
+from chunkwise.budget import Budget
 from chunkwise.compress.unit import Units
 from chunkwise.select import Coverage, Gain, greedy, quotas
 from chunkwise.tokens import Tokenizer
 from chunkwise.units import Floats, Ints, Passage
 
 LEAST = 12  # tokens of a group that is not whole; less says nothing
+CLOSE = 64  # a room is looked for until it is known to so small a part of the budget
 
 
 class Worth(NamedTuple):
@@ -31,26 +33,28 @@ class Worth(NamedTuple):
 
 
 def bought(
-    units: Units, gain: Callable[[], Gain], tokens: int, tokenizer: Tokenizer, first: Iterable[int] = ()
+    units: Units, gain: Callable[[], Gain], budget: Budget, tokenizer: Tokenizer, first: Iterable[int] = ()
 ) -> list[Passage]:
-    """The passages with the units that greedy takes, those of `first` before others, together at most `tokens`."""
+    """The passages with the units that greedy takes, those of `first` before others, all within the budget."""
     lead = list(first)
-    return fitted(lambda room: units.assembled(greedy(units.costs, room, gain(), first=lead).taken, tokenizer), tokens)
+    return fitted(lambda room: units.assembled(greedy(units.costs, room, gain(), first=lead).taken, tokenizer), budget)
 
 
-def fitted(make: Callable[[int], list[Passage]], tokens: int) -> list[Passage]:
-    """What `make` gives for the largest room, of those tried, that comes to at most `tokens` in all.
+def fitted(make: Callable[[int], list[Passage]], budget: Budget) -> list[Passage]:
+    """What `make` gives for the largest room in tokens of text, of those tried, that the budget pays for.
 
-    What is cut out of a text and joined anew is tokenised anew, so that only the whole tells what it costs.
+    Only the whole tells what it costs: which passages are left and bear a label, and what was cut out of a text and
+    joined is tokenised anew. So `make` asks no model.
     """
-    room = tokens
-    while room > 0:
+    best, fits, over, room = list[Passage](), 0, budget.tokens + 1, budget.tokens
+    while over - fits > (budget.tokens // CLOSE if best else 0) + 1:
         made = make(room)
-        total = sum(passage.tokens for passage in made)
-        if total <= tokens:
-            return made
-        room = min(room - 1, room * tokens // total)
-    return []
+        if budget.bill(made) <= budget.tokens:
+            best, fits = made, room
+        else:
+            over = room
+        room = (fits + over) // 2
+    return best
 
 
 def best_of(units: Units, worth: Worth, chosen: Ints, tokens: int) -> Ints:

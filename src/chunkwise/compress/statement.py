@@ -8,6 +8,7 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
+from chunkwise.budget import Budget
 from chunkwise.compress.extract import told
 from chunkwise.compress.spend import fitted
 from chunkwise.compress.unit import Units
@@ -59,10 +60,10 @@ def spoken(
     statements: Sequence[Statement],
     worth: Callable[[str], float],
     passages: Sequence[Passage],
-    tokens: int,
+    budget: Budget,
     tokenizer: Tokenizer,
 ) -> list[Passage]:
-    """The passages as the statements that go back to them, best worth first, together at most `tokens`.
+    """The passages as the statements that go back to them, best worth first, all within the budget.
 
     worth: of a statement's text, above 0. Each passage's best statement comes before any one's second.
     """
@@ -82,4 +83,4 @@ def spoken(
         made = (told(passages[of], lines[of], tokenizer) for of in sorted(lines))
         return [passage for passage in made if passage is not None]
 
-    return fitted(make, tokens)
+    return fitted(make, budget)

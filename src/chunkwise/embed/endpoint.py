@@ -9,37 +9,18 @@ from typing import Any
 import numpy as np
 
 from chunkwise.embed.unit import unit_rows
-from chunkwise.post import Post, clean, place, shown, url_and_model
+from chunkwise.post import Served, clean
 from chunkwise.units import Floats
 
 
-class EndpointEmbedder:
+class EndpointEmbedder(Served):
     """Texts to unit vectors by `model` at `url`, the API's base ("http://localhost:8000/v1") or its `/embeddings`.
 
-    A base with no path gets "/v1". batch: texts per request. key, timeout, retries, pause: as in `Post`. The endpoint
-    truncates as it likes. `name` holds URL and model; what weights stand behind them only the endpoint knows.
+    batch: texts per request; the rest as in `Served`. The endpoint truncates as it likes, and what weights stand behind
+    `name` only it knows.
     """
 
-    def __init__(
-        self,
-        url: str,
-        model: str,
-        *,
-        key: str | None = None,
-        batch: int = 64,
-        timeout: float = 60.0,
-        retries: int = 4,
-        pause: float = 0.5,
-    ) -> None:
-        url = place(url, "/embeddings")
-        self.name = f"{shown(url)}#{model}"
-        self._post = Post(url, f"embedding endpoint {self.name}", key, timeout, retries, pause)
-        self._model, self._batch = model, batch
-
-    @classmethod
-    def of(cls, spec: str) -> EndpointEmbedder:
-        """The embedder of "URL#model". Raises UserError where either is missing."""
-        return cls(*url_and_model(spec))
+    path, kind = "/embeddings", "embedding endpoint"
 
     @cached_property
     def dim(self) -> int:

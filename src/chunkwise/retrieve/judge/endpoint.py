@@ -7,39 +7,19 @@ from typing import Any
 
 import numpy as np
 
-from chunkwise.post import Post, clean, place, shown, url_and_model
+from chunkwise.post import Served, clean
 from chunkwise.retrieve.judge.choose import Reading
 from chunkwise.units import Floats
 
 
-class EndpointJudge:
+class EndpointJudge(Served):
     """Scores by `model` at `url`, the API's base ("http://localhost:8000/v1") or its `/rerank`.
 
     Sent is {model, query, documents}; the answer is {results: [{index, relevance_score}]}, in any order, as many
-    servers give it. A reading's chunks all get its score. A base with no path gets "/v1". batch: documents per request;
-    key, timeout, retries, pause: as in `Post`.
+    servers give it. A reading's chunks all get its score. batch: documents per request; the rest as in `Served`.
     """
 
-    def __init__(
-        self,
-        url: str,
-        model: str,
-        *,
-        key: str | None = None,
-        batch: int = 64,
-        timeout: float = 60.0,
-        retries: int = 4,
-        pause: float = 0.5,
-    ) -> None:
-        url = place(url, "/rerank")
-        self.name = f"{shown(url)}#{model}"
-        self._post = Post(url, f"rerank endpoint {self.name}", key, timeout, retries, pause)
-        self._model, self._batch = model, batch
-
-    @classmethod
-    def of(cls, spec: str) -> EndpointJudge:
-        """The judge of "URL#model". Raises UserError where either is missing."""
-        return cls(*url_and_model(spec))
+    path, kind = "/rerank", "rerank endpoint"
 
     def __call__(self, question: str, readings: Sequence[Reading]) -> list[Floats]:
         """The score of each reading, once for each of its chunks.

@@ -268,7 +268,7 @@ def _echoed(offered: Candidates, alike: float, crowd: int, voices: int) -> dict[
     texts: list[list[str]] = [[] for _ in order]
     for number, said_there in zip(rank.tolist(), offered.texts, strict=True):
         texts[number].append(said_there)
-    repeats = echoes(said([" ".join(one) for one in texts], offered.query), alike, crowd, voices)
+    repeats = echoes(said(texts, offered.query), alike, crowd, voices)
     best = first[order]
     return {
         index: f"its source repeats that of candidate {int(best[repeats[number]]) + 1}, and others do"
