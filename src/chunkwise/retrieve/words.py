@@ -4,18 +4,17 @@ from __future__ import annotations
 
 import hashlib
 import re
+import threading
 import unicodedata
-from array import array
-from collections import defaultdict
 from collections.abc import Iterable, Sequence
 from functools import lru_cache
-from itertools import chain
 from typing import TYPE_CHECKING, TypeAlias
 
 import numpy as np
 import numpy.typing as npt
 import regex
 
+from chunkwise.retrieve.vocabulary import Vocabulary
 from chunkwise.store.postings import WordCounts
 
 if TYPE_CHECKING:
@@ -42,6 +41,9 @@ SNOWBALL = {
     "ta": "tamil", "tr": "turkish", "yi": "yiddish",
 }  # fmt: skip
 
+# Words that an analyser knows before it forgets them all.
+_WORDS = 1_000_000
+
 
 class Words:
     """The analyser of one language.
@@ -58,7 +60,9 @@ class Words:
             from Stemmer import Stemmer
 
             self._stemmer = Stemmer(SNOWBALL[language])
-        self._known: dict[str, tuple[int, ...]] = {}
+            self._stemmer.maxCacheSize = 0  # its keeping of stems costs more than making them; words are kept here
+        self._known = self._nothing()
+        self._counting = threading.Lock()
 
     def terms(self, text: str) -> list[str]:
         """The terms of a text in order, stop words left out."""
@@ -66,44 +70,30 @@ class Words:
 
     def hashes(self, text: str) -> Terms:
         """The distinct terms of a text as the index knows them: uint64, ascending."""
-        return np.unique(np.array([value for word in _found(text) for value in self._hashes(word)], dtype=np.uint64))
+        return np.unique(np.array([term_hash(term) for term in self.terms(text)], dtype=np.uint64))
 
     def count(self, texts: Sequence[str]) -> WordCounts:
         """The terms of many texts, counted. Each distinct word is looked at once, whatever its occurrences."""
-        distinct: defaultdict[str, int] = defaultdict()
-        distinct.default_factory = distinct.__len__  # a new word gets the next number
-        numbers, ends = array("i"), [0]
-        for text in texts:
-            numbers.extend(map(distinct.__getitem__, _found(text)))
-            ends.append(len(numbers))
-        word = np.array(numbers, dtype=np.int32)
-        text_of = np.repeat(np.arange(len(texts)), np.diff(ends))
-        known = self._known
-        expansions = [known[word] if word in known else self._hashes(word) for word in distinct]
-        fan = np.fromiter(map(len, expansions), np.int64, len(expansions))
-        flat = np.fromiter(chain.from_iterable(expansions), np.uint64, int(fan.sum()))
-        terms, term_of_flat = np.unique(flat, return_inverse=True)
-        begins = np.cumsum(fan) - fan
-        repeat = fan[word]
+        with self._counting:
+            if len(self._known) > _WORDS:
+                self._known = self._nothing()
+            text, row, fan, hashes = self._known.occurrences(texts)
+        terms, term = np.unique(hashes, return_inverse=True)
+        begins, repeat = np.cumsum(fan) - fan, fan[row]
         inner = np.arange(repeat.sum()) - np.repeat(np.cumsum(repeat) - repeat, repeat)
-        local, text_of = term_of_flat[np.repeat(begins[word], repeat) + inner], np.repeat(text_of, repeat)
-        entries, counts = np.unique(local * max(1, len(texts)) + text_of, return_counts=True)
-        term_of, text_of_entry = np.divmod(entries, max(1, len(texts)))
+        term_of, text_of = term[np.repeat(begins[row], repeat) + inner], np.repeat(text, repeat)
+        entries, counts = np.unique(term_of * max(1, len(texts)) + text_of, return_counts=True)
+        term_of_entry, text_of_entry = np.divmod(entries, max(1, len(texts)))
         return WordCounts(
             terms,
-            np.searchsorted(term_of, np.arange(len(terms) + 1)),
+            np.searchsorted(term_of_entry, np.arange(len(terms) + 1)),
             text_of_entry.astype(np.int32),
             counts.astype(np.int32),
             np.bincount(text_of, minlength=len(texts)).astype(np.int32),
         )
 
-    def _hashes(self, word: str) -> tuple[int, ...]:
-        known = self._known.get(word)
-        if known is None:
-            if len(self._known) > 1_000_000:
-                self._known.clear()
-            known = self._known[word] = tuple(term_hash(term) for term in self._split(word))
-        return known
+    def _nothing(self) -> Vocabulary:
+        return Vocabulary(_found, lambda word: [term_hash(term) for term in self._split(word)])
 
     def _split(self, word: str) -> list[str]:
         """The terms that one word stands for: itself, an identifier's parts, or pairs of characters."""
