@@ -130,17 +130,22 @@ class Corpus:
 
         A chunk is read in its whole document where that is at most READ_WHOLE tokens long, and alone elsewhere.
         """
-        assert self.judge is not None
+        judge, matrix = self.judge, self.snapshot.matrix
+        assert judge is not None
         ids, whole = self._read_in(chunks)
 
         def make(new: list[int]) -> Floats:
-            assert self.judge is not None
-            if isinstance(self.judge, InContext):
+            if isinstance(judge, InContext):
                 return self._in_documents(chunks[new])
             places = zip(chunks[new].tolist(), whole[new], strict=True)
-            return self.judge([self.document(at).text if all_of else self.text(at) for at, all_of in places])
+            return judge([self.document(at).text if all_of else self.text(at) for at, all_of in places])
 
-        return self._kept(self.judge, ids, make)
+        if judge is not self.scan or matrix is None:
+            return self._kept(judge, ids, make)
+        vectors = matrix[chunks].astype(np.float32)  # of each chunk alone, or in its place
+        if (in_whole := np.flatnonzero(whole & (ids != self.snapshot.ids[chunks]))).size:
+            vectors[in_whole] = self._kept(judge, ids[in_whole], lambda new: make(in_whole[new].tolist()))
+        return vectors
 
     def read(self, embedder: Embedder, texts: Sequence[str]) -> Floats:
         """An embedder's vectors of any texts, float32 [n, d]; those not yet made are made and kept by content id."""

@@ -11,7 +11,7 @@ import numpy.typing as npt
 
 from chunkwise.store.postings import Postings, WordCounts
 from chunkwise.store.signs import signs
-from chunkwise.units import place_id
+from chunkwise.units import Ints, place_id
 
 # Rows that are Python objects at once.
 ROWS = 8192
@@ -41,16 +41,14 @@ def derived(db: sqlite3.Connection, held: Documents, space: str, in_context: boo
     found["contents"] = _bytes(bytes.fromhex("".join(held.contents)))
     postings = Postings.of(_Words(db))
     found |= {name: getattr(postings, name) for name in Postings.__slots__}
-    keys = _places(found, held) if in_context else found["ids"]
-    if (matrix := _matrix(db, space, keys)) is not None:
+    if (matrix := _matrix(db, held, found, space, in_context)) is not None:
         found["matrix"] = matrix
         found["bits"] = np.concatenate([signs(matrix[at : at + ROWS]) for at in range(0, len(matrix), ROWS)])
     return found
 
 
 def _chunks(db: sqlite3.Connection, held: Documents) -> dict[str, npt.NDArray[Any]]:
-    position = np.zeros(max(held.numbers, default=0) + 1, dtype=np.int32)
-    position[held.numbers] = np.arange(len(held.numbers), dtype=np.int32)
+    position = _positions(held)
     ids, columns = [np.zeros((0, 16), np.uint8)], [np.zeros((4, 0), np.int32)]
     for rows in _stretches(db, 'SELECT id, document, start, "end", tokens FROM chunks ORDER BY document, ordinal'):
         keys, *numbers = zip(*rows, strict=True)
@@ -63,23 +61,44 @@ def _chunks(db: sqlite3.Connection, held: Documents) -> dict[str, npt.NDArray[An
     return {name: column[inside] for name, column in named.items()}
 
 
-def _places(found: dict[str, npt.NDArray[Any]], held: Documents) -> npt.NDArray[np.uint8]:
-    """The ids of the chunks' places; uint8 [chunks, 16]."""
-    places = np.empty((len(found["document"]), 16), dtype=np.uint8)
-    for at in range(0, len(places), ROWS):
-        stretch = (found[name][at : at + ROWS].tolist() for name in ("document", "start", "end"))
-        ids = (place_id(held.contents[number], start, end) for number, start, end in zip(*stretch, strict=True))
-        places[at : at + ROWS] = _bytes(bytes.fromhex("".join(ids)))
-    return places
+def _positions(held: Documents) -> npt.NDArray[np.int32]:
+    """The position of each document by its number in the database; int32 [numbers]."""
+    position = np.zeros(max(held.numbers, default=0) + 1, dtype=np.int32)
+    position[held.numbers] = np.arange(len(held.numbers), dtype=np.int32)
+    return position
 
 
-def _matrix(db: sqlite3.Connection, space: str, keys: npt.NDArray[np.uint8]) -> npt.NDArray[np.float16] | None:
-    """The vector of each key, float16 [n, d]; None where one has none, or there are no keys."""
+def _matrix(
+    db: sqlite3.Connection, held: Documents, found: dict[str, npt.NDArray[Any]], space: str, in_context: bool
+) -> npt.NDArray[np.float16] | None:
+    """The vector of each chunk, float16 [n, d]; None where one has none, or there are no chunks."""
+    position, ends = _positions(held), np.cumsum(np.bincount(found["document"], minlength=len(held.numbers)))
+    matrix: npt.NDArray[np.float16] | None = None
+    missing = np.ones(len(found["document"]), dtype=np.bool_)
+    for number, chunks, data in db.execute("SELECT document, chunks, vectors FROM matrices"):
+        vectors = np.frombuffer(data, dtype=np.float16).reshape(chunks, -1)
+        if matrix is None:
+            matrix = np.empty((len(missing), vectors.shape[1]), dtype=np.float16)
+        end = ends[position[number]]
+        matrix[end - chunks : end] = vectors
+        missing[end - chunks : end] = False
+    if missing.any():  # in documents that were kept before a document's vectors stood in one row
+        rows = np.flatnonzero(missing)
+        for at, vectors in _by_id(db, space, (_places(found, held) if in_context else found["ids"])[rows]):
+            if matrix is None:
+                matrix = np.empty((len(missing), vectors.shape[1]), dtype=np.float16)
+            matrix[rows[at]] = vectors
+            missing[rows[at]] = False
+    return None if missing.any() else matrix
+
+
+def _by_id(
+    db: sqlite3.Connection, space: str, keys: npt.NDArray[np.uint8]
+) -> Iterator[tuple[Ints, npt.NDArray[np.float16]]]:
+    """Which of `keys` have a vector that is kept by its id, and these vectors, a stretch at a time."""
     halves = np.ascontiguousarray(keys).view(np.uint64)  # [n, 2]: found by the first, told apart by the second
     order = np.argsort(halves[:, 0])
     ascending = halves[order, 0]
-    matrix: npt.NDArray[np.float16] | None = None
-    missing = np.ones(len(keys), dtype=np.bool_)
     # Not by the index on spaces and ids, whose random order would read the table all over, a page for each vector.
     for rows in _stretches(db, "SELECT id, vector FROM vectors NOT INDEXED WHERE space = ?", (space,)):
         ids, blobs = zip(*rows, strict=True)
@@ -90,11 +109,17 @@ def _matrix(db: sqlite3.Connection, space: str, keys: npt.NDArray[np.uint8]) -> 
         row = np.repeat(np.arange(len(ids)), repeats)
         at = order[np.repeat(last - np.cumsum(repeats), repeats) + np.arange(len(row))]
         same = halves[at, 1] == wanted[row, 1]
-        if matrix is None:
-            matrix = np.empty((len(keys), vectors.shape[1]), dtype=np.float16)
-        matrix[at[same]] = vectors[row[same]]
-        missing[at[same]] = False
-    return None if missing.any() or not len(keys) else matrix
+        yield at[same], vectors[row[same]]
+
+
+def _places(found: dict[str, npt.NDArray[Any]], held: Documents) -> npt.NDArray[np.uint8]:
+    """The ids of the chunks' places; uint8 [chunks, 16]."""
+    places = np.empty((len(found["document"]), 16), dtype=np.uint8)
+    for at in range(0, len(places), ROWS):
+        stretch = (found[name][at : at + ROWS].tolist() for name in ("document", "start", "end"))
+        ids = (place_id(held.contents[number], start, end) for number, start, end in zip(*stretch, strict=True))
+        places[at : at + ROWS] = _bytes(bytes.fromhex("".join(ids)))
+    return places
 
 
 class _Words:

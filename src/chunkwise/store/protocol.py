@@ -32,8 +32,7 @@ class FileState:
 class Entry:
     """All that the index keeps of one document; written whole or not at all.
 
-    vectors: float32 [chunks, d] in the space that every chunk has a vector in, or None where there is none; kept by
-    the chunks' places where the store's setting `vectors_of` is "place", by their contents otherwise.
+    vectors: float32 [chunks, d] in the space that every chunk has a vector in, or None where there is none.
     """
 
     document: Document
@@ -108,7 +107,10 @@ class Store(Protocol):
         """The headings or the qualified name that a document's chunk stands under."""
 
     def vectors(self, space: str, ids: npt.NDArray[np.void]) -> tuple[Ints, Floats]:
-        """Those of `ids` that have a vector in `space`: their indices, ascending, and float32 [found, d]."""
+        """Those of `ids` that `put_vectors` kept one of in `space`: their indices, ascending, and float32 [found, d].
+
+        What an `Entry` brought is the snapshot's matrix.
+        """
 
     def notes(self, kind: str, ids: npt.NDArray[np.void]) -> dict[int, str]:
         """The notes of a kind on those of `ids` that have one, by index."""

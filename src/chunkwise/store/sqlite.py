@@ -41,9 +41,11 @@ CREATE TABLE chunks (
 CREATE TABLE vectors (space TEXT NOT NULL, id BLOB NOT NULL, vector BLOB NOT NULL, PRIMARY KEY (space, id));
 """
 # Since version 1 was first written; made where it is missing, so that older stores are read on.
-_notes = """
+_since = """
 CREATE TABLE IF NOT EXISTS notes (
-    kind TEXT NOT NULL, id BLOB NOT NULL, text TEXT NOT NULL, PRIMARY KEY (kind, id)) WITHOUT ROWID
+    kind TEXT NOT NULL, id BLOB NOT NULL, text TEXT NOT NULL, PRIMARY KEY (kind, id)) WITHOUT ROWID;
+-- The vectors that every chunk has, a document's in one row: by their random ids they would be written all over.
+CREATE TABLE IF NOT EXISTS matrices (document INTEGER PRIMARY KEY, chunks INTEGER NOT NULL, vectors BLOB NOT NULL);
 """
 _LIVING = """
 SELECT id FROM chunks UNION ALL SELECT bytes(content) FROM documents UNION ALL
@@ -92,7 +94,6 @@ class SQLiteStore:
 
     def put(self, entries: Iterable[Entry]) -> None:
         """Write documents, each replacing what its source held before, in one transaction."""
-        space = self.settings.get("space", "")
         with self._transaction() as db:
             for entry in entries:
                 document, state = entry.document, entry.state
@@ -106,31 +107,19 @@ class SQLiteStore:
                         document.lines.unit, entry.words.to_bytes(),
                     ),
                 ).lastrowid  # fmt: skip
-                ids = [bytes.fromhex(chunk.id) for chunk in entry.chunks]
                 db.executemany(
                     "INSERT INTO chunks VALUES (?, ?, ?, ?, ?, ?, ?, ?)",
-                    (
+                    [
                         (
-                            number,
-                            at,
-                            key,
-                            *chunk.span,
-                            chunk.tokens,
-                            chunk.kind,
+                            number, at, bytes.fromhex(chunk.id), *chunk.span, chunk.tokens, chunk.kind,
                             json.dumps(chunk.path) if chunk.path else "",
                         )
-                        for at, (key, chunk) in enumerate(zip(ids, entry.chunks, strict=True))
-                    ),
-                )
-                if entry.vectors is not None:
-                    if self._in_context:
-                        ids = [_place(document.id, *chunk.span) for chunk in entry.chunks]
-                    rows = zip(ids, entry.vectors.astype(np.float16), strict=True)
-                    # What a text means never changes; what it means in its place does when a context is written later.
-                    db.executemany(
-                        f"INSERT OR {'REPLACE' if self._in_context else 'IGNORE'} INTO vectors VALUES (?, ?, ?)",
-                        ((space, key, vector.tobytes()) for key, vector in rows),
-                    )
+                        for at, chunk in enumerate(entry.chunks)
+                    ],
+                )  # fmt: skip
+                if entry.vectors is not None and len(entry.chunks):
+                    halves = entry.vectors.astype(np.float16).tobytes()
+                    db.execute("INSERT INTO matrices VALUES (?, ?, ?)", (number, len(entry.chunks), halves))
 
     def touch(self, states: Mapping[str, FileState]) -> None:
         """Note new file states of documents whose content did not change."""
@@ -179,7 +168,8 @@ class SQLiteStore:
         row = db.execute("SELECT number FROM documents WHERE source = ?", (source,)).fetchone()
         if row is None:
             return 0
-        db.execute("DELETE FROM chunks WHERE document = ?", row)
+        for table in ("chunks", "matrices"):
+            db.execute(f"DELETE FROM {table} WHERE document = ?", row)
         db.execute("DELETE FROM documents WHERE number = ?", row)
         return 1
 
@@ -229,7 +219,7 @@ class SQLiteStore:
         return tuple(json.loads(rows[0][0])) if rows and rows[0][0] else ()
 
     def vectors(self, space: str, ids: npt.NDArray[np.void]) -> tuple[Ints, Floats]:
-        """Those of `ids` that have a vector in `space`: their indices, ascending, and float32 [found, d]."""
+        """Those of `ids` that `put_vectors` kept one of: their indices, ascending, and float32 [found, d]."""
         keys = [key.tobytes() for key in ids]
         found = self._by_id("SELECT id, vector FROM vectors WHERE space", space, keys)
         have = [at for at, key in enumerate(keys) if key in found]
@@ -255,8 +245,9 @@ class SQLiteStore:
         """How much there is: documents, chunks, tokens, bytes, and vectors by space."""
         [(documents, size)] = self._rows("SELECT COUNT(*), COALESCE(SUM(LENGTH(text)), 0) FROM documents")
         [(chunks, tokens)] = self._rows("SELECT COUNT(*), COALESCE(SUM(tokens), 0) FROM chunks")
-        by_space = self._rows("SELECT space, COUNT(*) FROM vectors GROUP BY space")
-        spaces = {f"vectors {space}": count for space, count in by_space}
+        by_space = Counter(dict(self._rows("SELECT space, COUNT(*) FROM vectors GROUP BY space")))
+        by_space[self.settings.get("space", "")] += self._rows("SELECT TOTAL(chunks) FROM matrices")[0][0]
+        spaces = {f"vectors {space}": int(count) for space, count in by_space.items() if count}
         return {"documents": documents, "chunks": chunks, "tokens": tokens, "bytes": size, **spaces}
 
     def snapshot(self) -> Snapshot:
@@ -371,7 +362,9 @@ def _connect(path: Path) -> sqlite3.Connection:
             )
         with contextlib.suppress(sqlite3.OperationalError):  # a read-only directory is read as it is
             db.execute("PRAGMA journal_mode = WAL")
-            db.execute(_notes)
+            db.executescript(_since)
+        if not db.execute("SELECT 1 FROM sqlite_master WHERE name = 'matrices'").fetchone():
+            db.executescript(_since.replace("CREATE TABLE", "CREATE TEMP TABLE"))  # empty ones, to be read like others
         db.execute("PRAGMA synchronous = NORMAL")
         db.execute(f"PRAGMA cache_size = -{CACHE}")
         db.execute("SELECT COUNT(*) FROM settings").fetchone()
