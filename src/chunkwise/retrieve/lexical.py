@@ -63,10 +63,14 @@ class Lexical:
             places, counts = postings.of_term(term)
             if not len(places):
                 continue
-            near, at = _surroundings(places, reach)
-            dense = len(near) > everywhere // 3  # then slices over everything beat gathers
-            size = everywhere if dense else len(near)
-            total = running_sum(places if dense else at, counts, size, reach)
+            step = _steps(places, reach)
+            size = int(step.sum())
+            dense = size > everywhere // 3  # then slices over everything beat gathers
+            if dense:
+                size, total = everywhere, running_sum(places, counts, everywhere, reach)
+            else:
+                near, at = _surroundings(places, step, reach)
+                total = running_sum(at, counts, size, reach)
             for row, norm, width, weight in zip(scores, self.norms, self.widths, weights, strict=True):
                 score, below = room[0, :size], room[1, :size]
                 np.subtract(total[reach + width + 1 :][:size], total[reach - width :][:size], out=score)
@@ -88,7 +92,7 @@ class Lexical:
             return parts
         place, reach = self.postings.place[chunks], max(self.widths)
         order = np.argsort(place)
-        near, at = _surroundings(place[order], reach)
+        near, at = _surroundings(place[order], _steps(place[order], reach), reach)
         at[order] = at.copy()
         where = np.zeros(len(self.postings.lengths), dtype=np.int64)  # a near place stands in the running sums
         where[near] = np.arange(len(near)) + (reach + 1)
@@ -126,12 +130,16 @@ def running_sum(
     return sums
 
 
-def _surroundings(places: npt.NDArray[np.integer], reach: int) -> tuple[Ints, Ints]:
+def _steps(places: npt.NDArray[np.integer], reach: int) -> Ints:
+    """How many of the places within `reach` of `places`, ascending, each adds to those that the one before reaches."""
+    return np.minimum(np.diff(places, prepend=places[0] - 2 * reach - 1), 2 * reach + 1).astype(np.int64)
+
+
+def _surroundings(places: npt.NDArray[np.integer], step: Ints, reach: int) -> tuple[Ints, Ints]:
     """All places within `reach` of `places`, ascending, and where among them `places` are; linear, no sorting.
 
-    Runs that do not touch lie side by side in the result, with `reach` places without the term between them and the
-    next posting on either side: a window of up to that reach sees nothing of its neighbour run.
+    step: their `_steps`. Runs that do not touch lie side by side in the result, with `reach` places without the term
+    between them and the next posting on either side: a window of up to that reach sees nothing of its neighbour run.
     """
-    step = np.minimum(np.diff(places, prepend=places[0] - 2 * reach - 1), 2 * reach + 1).astype(np.int64)
     at = np.cumsum(step) - 1 - reach
     return np.repeat(places - at, step) + np.arange(step.sum()), at
