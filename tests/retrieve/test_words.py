@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import unicodedata
+from importlib import import_module
 
 import numpy as np
 import pytest
@@ -108,6 +109,26 @@ def test_counting_is_reading(texts: list[str]) -> None:
     for column, text in enumerate(texts):
         expected = [term_hash(term) for term in words("en").terms(text)]
         assert found[:, column].tolist() == [expected.count(term) for term in counted.terms.tolist()]
+
+
+@given(st.lists(st.text("ab'_ .9é", max_size=40), max_size=8))
+def test_short_words_and_long_ones_are_counted_alike(texts: list[str]) -> None:
+    """Words of up to eight bytes are numbers, others and those of texts beyond ASCII are strings."""
+    analyser = Words("en")
+    for _ in range(3):  # new words, then known ones
+        counted = analyser.count(texts)
+        assert counted.lengths.tolist() == [len(analyser.terms(text)) for text in texts]
+        assert counted.terms.tolist() == analyser.hashes(" ".join(texts)).tolist()
+
+
+def test_known_words_are_forgotten_when_they_are_too_many(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(import_module("chunkwise.retrieve.words"), "_WORDS", 10)
+    analyser = Words("en")
+    for first in "bcdfghjklm":
+        texts = [f"{first}{second} {5 * (first + second)}" for second in "bcdfg"]
+        counted = analyser.count(texts)
+        assert counted.terms.tolist() == analyser.hashes(" ".join(texts)).tolist()
+        assert counted.counts.tolist() == [1] * len(counted.counts)
 
 
 def test_hashes_are_the_same_everywhere() -> None:

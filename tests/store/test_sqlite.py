@@ -23,7 +23,7 @@ from chunkwise.retrieve import words
 from chunkwise.retrieve.words import term_hash
 from chunkwise.store import Entry, FileState, Snapshot, SQLiteStore
 from chunkwise.store.sqlite import DERIVED, FILE, VERSION
-from chunkwise.units import Chunk, Document, LineMap, Span, content_id
+from chunkwise.units import Chunk, Document, LineMap, Span, content_id, place_id
 from processes import run
 
 SPACE = planted.Trigrams(70)
@@ -229,30 +229,46 @@ def test_vectors_made_in_a_document_belong_to_their_places(tmp_path: Path) -> No
         assert left.tolist() == [[-1, 0, 0], [0, -1, 0]]
 
 
-def test_vectors_of_before_they_were_appended_are_read_on(tmp_path: Path) -> None:
+@pytest.mark.parametrize("by_place", [False, True])
+@pytest.mark.parametrize("appended", [False, True])
+def test_a_store_of_vectors_by_id_is_read_and_written_on(tmp_path: Path, by_place: bool, appended: bool) -> None:
+    """As they were kept before a document's vectors stood in one row, and before that, without row ids."""
     texts = {"/a": ["ash. ", "elm. ", "ash. "], "/b": ["oak. "]}
-    with closing(SQLiteStore(tmp_path / "kb", {"space": SPACE.name})) as old:
-        old._db.executescript(
-            "DROP TABLE vectors; CREATE TABLE vectors (space TEXT NOT NULL, id BLOB NOT NULL, vector BLOB NOT NULL,"
-            " PRIMARY KEY (space, id)) WITHOUT ROWID"
-        )
-        old.put(planted.entry(source, chunks, SPACE) for source, chunks in texts.items())
-        check(old.snapshot(), texts, True)
+    made = {source: planted.entry(source, chunks, SPACE) for source, chunks in texts.items()}
+    settings = {"space": SPACE.name} | ({"vectors_of": "place"} if by_place else {})
+    with closing(SQLiteStore(tmp_path / "kb", settings)) as old:
+        if not appended:
+            old._db.executescript(
+                "DROP TABLE vectors; CREATE TABLE vectors (space TEXT NOT NULL, id BLOB NOT NULL, vector BLOB NOT NULL,"
+                " PRIMARY KEY (space, id)) WITHOUT ROWID"
+            )
+        old.put(replace(entry, vectors=None) for entry in made.values())
+        for entry in made.values():
+            ids = [place_id(chunk.doc_id, *chunk.span) if by_place else chunk.id for chunk in entry.chunks]
+            assert entry.vectors is not None
+            old.put_vectors(SPACE.name, np.frombuffer(bytes.fromhex("".join(ids)), "V16"), entry.vectors)
+        old._db.execute("DROP TABLE matrices")
+    with shut(tmp_path / "kb") as locked, nobody(), closing(SQLiteStore(locked)) as store:
+        check(store.snapshot(), texts, True)
+        assert store.counts()[f"vectors {SPACE.name}"] == len(texts["/a"]) + by_place
+    with closing(SQLiteStore(tmp_path / "kb")) as store:
+        texts |= {"/0": ["fir\n", "ash. "], "/b": ["oak. ", "elm. "]}
+        store.put(planted.entry(source, texts[source], SPACE) for source in ("/0", "/b"))
+        check(store.snapshot(), texts, True)
 
 
 def test_ids_that_begin_alike_have_their_own_vectors(tmp_path: Path) -> None:
-    """The matrix is filled by halves of ids; of these, the first are the same. And one other vector has no chunk."""
+    """Vectors by id are looked up by halves of ids; of these, the first are the same. And one has no chunk."""
     made = planted.entry("/a", ["ash ", "elm ", "ash "])
     ids = [f"{7:016x}{second:016x}" for second in (9, 3, 9)]
     chunks = [replace(chunk, id=key) for chunk, key in zip(made.chunks, ids, strict=True)]
     with closing(SQLiteStore(tmp_path / "kb", {"space": "here"})) as store:
-        vectors = np.array([[1, 0], [0, 1], [1, 0]], dtype=np.float32)
-        store.put([replace(made, chunks=chunks, vectors=vectors)])
-        other = np.frombuffer(bytes.fromhex(f"{7:016x}{5:016x}"), dtype="V16")
-        store.put_vectors("here", other, np.ones((1, 2), np.float32))
+        vectors = np.array([[1, 0], [0, 1], [1, 0], [1, 1]], dtype=np.float32)
+        store.put([replace(made, chunks=chunks)])
+        store.put_vectors("here", np.frombuffer(bytes.fromhex("".join([*ids, f"{7:016x}{5:016x}"])), "V16"), vectors)
         matrix = store.snapshot().matrix
         assert matrix is not None
-        assert matrix.tolist() == vectors.tolist()
+        assert matrix.tolist() == vectors[:3].tolist()
 
 
 def test_however_few_rows_are_read_at_a_time(kb: SQLiteStore, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -400,18 +416,25 @@ def nobody() -> Iterator[None]:
         os.seteuid(0)
 
 
-@pytest.fixture
-def locked() -> Iterator[Path]:
-    """A store in a directory that cannot be written."""
+@contextmanager
+def shut(store: Path) -> Iterator[Path]:
+    """A copy of a store, in a directory that cannot be written."""
     with tempfile.TemporaryDirectory() as folder:
         Path(folder).chmod(0o755)
-        path = Path(folder) / "kb"
-        planted.store(path, {"/a": ["ash. ", "elm. "]}, SPACE).close()
+        path = shutil.copytree(store, Path(folder) / "kb")
         for file in path.iterdir():
             file.chmod(0o444)
         path.chmod(0o555)
         yield path
         path.chmod(0o755)
+
+
+@pytest.fixture
+def locked(tmp_path: Path) -> Iterator[Path]:
+    """A store in a directory that cannot be written."""
+    planted.store(tmp_path / "open", {"/a": ["ash. ", "elm. "]}, SPACE).close()
+    with shut(tmp_path / "open") as path:
+        yield path
 
 
 def test_a_directory_that_cannot_be_written_can_be_read(locked: Path) -> None:
