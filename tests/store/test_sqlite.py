@@ -247,9 +247,11 @@ def test_a_store_of_vectors_by_id_is_read_and_written_on(tmp_path: Path, by_plac
             ids = [place_id(chunk.doc_id, *chunk.span) if by_place else chunk.id for chunk in entry.chunks]
             assert entry.vectors is not None
             old.put_vectors(SPACE.name, np.frombuffer(bytes.fromhex("".join(ids)), "V16"), entry.vectors)
+        old.put_notes("context", old.snapshot().ids[:1], ["one"])
         old._db.execute("DROP TABLE matrices")
     with shut(tmp_path / "kb") as locked, nobody(), closing(SQLiteStore(locked)) as store:
         check(store.snapshot(), texts, True)
+        assert store.notes("context", store.snapshot().ids[:1]) == {0: "one"}
         assert store.counts()[f"vectors {SPACE.name}"] == len(texts["/a"]) + by_place
     with closing(SQLiteStore(tmp_path / "kb")) as store:
         texts |= {"/0": ["fir\n", "ash. "], "/b": ["oak. ", "elm. "]}

@@ -40,13 +40,12 @@ CREATE TABLE chunks (
 -- With a row id: by their random ids alone, long rows would be written all over the file.
 CREATE TABLE vectors (space TEXT NOT NULL, id BLOB NOT NULL, vector BLOB NOT NULL, PRIMARY KEY (space, id));
 """
-# Since version 1 was first written; made where it is missing, so that older stores are read on.
-_since = """
-CREATE TABLE IF NOT EXISTS notes (
-    kind TEXT NOT NULL, id BLOB NOT NULL, text TEXT NOT NULL, PRIMARY KEY (kind, id)) WITHOUT ROWID;
--- The vectors that every chunk has, a document's in one row: by their random ids they would be written all over.
-CREATE TABLE IF NOT EXISTS matrices (document INTEGER PRIMARY KEY, chunks INTEGER NOT NULL, vectors BLOB NOT NULL);
-"""
+# Since version 1 was first written; made where they are missing, so that older stores are read on. The vectors that
+# every chunk has stand in one row for a document: by their random ids they would be written all over the file.
+_since = {
+    "notes": "(kind TEXT NOT NULL, id BLOB NOT NULL, text TEXT NOT NULL, PRIMARY KEY (kind, id)) WITHOUT ROWID",
+    "matrices": "(document INTEGER PRIMARY KEY, chunks INTEGER NOT NULL, vectors BLOB NOT NULL)",
+}
 _LIVING = """
 SELECT id FROM chunks UNION ALL SELECT bytes(content) FROM documents UNION ALL
 SELECT place(content, start, "end") FROM chunks JOIN documents ON document = number
@@ -119,7 +118,7 @@ class SQLiteStore:
                 )  # fmt: skip
                 if entry.vectors is not None and len(entry.chunks):
                     halves = entry.vectors.astype(np.float16).tobytes()
-                    db.execute("INSERT INTO matrices VALUES (?, ?, ?)", (number, len(entry.chunks), halves))
+                    db.execute("INSERT INTO main.matrices VALUES (?, ?, ?)", (number, len(entry.chunks), halves))
 
     def touch(self, states: Mapping[str, FileState]) -> None:
         """Note new file states of documents whose content did not change."""
@@ -152,7 +151,7 @@ class SQLiteStore:
             rows = [
                 (kind, key, text.encode("utf-8", "replace").decode()) for key, text in zip(keys, texts, strict=True)
             ]
-            db.executemany("INSERT OR REPLACE INTO notes VALUES (?, ?, ?)", rows)
+            db.executemany("INSERT OR REPLACE INTO main.notes VALUES (?, ?, ?)", rows)
 
     def put_vectors(self, space: str, ids: npt.NDArray[np.void], vectors: Floats) -> None:
         """Keep vectors by content or place id: float32 [n, d], stored as float16."""
@@ -362,9 +361,11 @@ def _connect(path: Path) -> sqlite3.Connection:
             )
         with contextlib.suppress(sqlite3.OperationalError):  # a read-only directory is read as it is
             db.execute("PRAGMA journal_mode = WAL")
-            db.executescript(_since)
-        if not db.execute("SELECT 1 FROM sqlite_master WHERE name = 'matrices'").fetchone():
-            db.executescript(_since.replace("CREATE TABLE", "CREATE TEMP TABLE"))  # empty ones, to be read like others
+            for name, columns in _since.items():
+                db.execute(f"CREATE TABLE IF NOT EXISTS {name} {columns}")
+        there = {name for (name,) in db.execute("SELECT name FROM sqlite_master")}
+        for name in _since.keys() - there:
+            db.execute(f"CREATE TEMP TABLE {name} {_since[name]}")  # an empty one to read; writes name the other
         db.execute("PRAGMA synchronous = NORMAL")
         db.execute(f"PRAGMA cache_size = -{CACHE}")
         db.execute("SELECT COUNT(*) FROM settings").fetchone()
