@@ -8,8 +8,11 @@ from chunkwise.errors import UserError
 from chunkwise.recipe import BuildOther, recipe
 from chunkwise.retrieve.branches import fused
 from chunkwise.retrieve.corpus import Corpus, Retriever, candidates
-from chunkwise.retrieve.fuse import best, first_come, interleaved, scaled
+from chunkwise.retrieve.fuse import best, first_come, interleaved, scaled, standing_out
 from chunkwise.retrieve.judge import judge
+from chunkwise.retrieve.lexical import together
+from chunkwise.retrieve.titles import bridges, titled
+from chunkwise.retrieve.whole import drawn_up
 from chunkwise.retrieve.windows import judged, windows
 from chunkwise.units import Candidates, Floats, Ints
 
@@ -22,18 +25,33 @@ WIDTHS = (0, 1, 3, 6)
     seed="Chunkwise's own: evidence at several scales",
     claim="finds evidence that a fixed window misses, because a chunk's surroundings speak for it at every width",
 )
-def multiscale(judges: int = 192, lean: float = 0.7, weight: float = 0.5, whole: float = 2.5) -> Retriever:
+def multiscale(
+    judges: int = 192,
+    lean: float = 0.7,
+    weight: float = 0.5,
+    whole: float = 2.5,
+    bridge: float = 2.0,
+    titles: float = 0.0,
+    near: float = 0.0,
+    peaked: float = 0.0,
+    bought: float = 0.0,
+) -> Retriever:
     """Small chunks scored by what their surroundings say at several widths; contextual vectors judge the best.
 
     judges: how many readings (chunks, or whole short documents) get a contextual vector; lean: weight of each width's
     scanned vectors, where each width's BM25 weighs one; weight: of each of the judges' two cosines,
-    whole: where a short document was read whole.
+    whole: where a short document was read whole; bridge: of the titles that the best document names, where it and they
+    are short, so that the next step of a question is found that does not name it itself. Off unless asked for, since
+    none of them held on several corpora: titles, the weight of those that the question names; near, of all pairs of the
+    question's terms in one chunk; peaked, 0 to 1, how far each width's BM25 weighs by how much its best stands out;
+    bought, 0 to 1, how far a short document's chunks are drawn up to its best one, so that it is bought whole.
     """
 
     def retrieve(corpus: Corpus, query: str, k: int) -> Candidates:
         terms, lexical = corpus.terms(query), corpus.lexical(WIDTHS)
         scales, weights = lexical.scores(terms)
-        scores = scaled(scales).sum(axis=0)
+        share = 1 + peaked * (standing_out(scales) - 1) if peaked else np.ones(len(WIDTHS), np.float32)
+        scores = share @ scaled(scales) if peaked else scaled(scales).sum(axis=0)
         leanings = corpus.leanings(query, WIDTHS)
         leaning = scores if leanings is None else scores + lean * scaled(leanings).sum(axis=0)
         if corpus.judge is None:
@@ -51,7 +69,15 @@ def multiscale(judges: int = 192, lean: float = 0.7, weight: float = 0.5, whole:
             # From the mean, so that no kind of reading gains by its weight alone.
             scores[chosen] += (added - cosines.mean()) * np.where(corpus.read_whole[chosen], whole, weight)
         scores = scores[chosen]
-        parts = lexical.parts(terms, weights, chosen) / _peaks(scales)[:, None, None]
+        parts = lexical.parts(terms, weights, chosen) * (share / _peaks(scales))[:, None, None]
+        if titles:
+            scores += titles * titled(corpus, chosen, query)
+        if near:
+            scores += near * together(parts[0], weights[0])
+        if bought:
+            scores += bought * (drawn_up(corpus, chosen, scores) - scores)
+        if bridge:
+            scores += bridge * bridges(corpus, chosen, scores)
         return candidates(corpus, query, chosen, scores, k, parts.sum(axis=0))
 
     return retrieve
