@@ -24,7 +24,10 @@ from supplies import SUPPLIES
 
 Modes = Callable[[dict[str, list[str]]], list[Corpus]]
 
-every_retriever = pytest.mark.parametrize("name", [made.name for made in recipes() if made.makes == "retrieve"])
+ASKED_FOR = "multiscale:bridge=3,titles=1,near=1,peaked=1,bought=1"  # what is off unless asked for
+every_retriever = pytest.mark.parametrize(
+    "name", [*(made.name for made in recipes() if made.makes == "retrieve"), ASKED_FOR]
+)
 BY_VECTORS = ("dense", "coded", "relative-representations")  # they find whatever is nearest, near or not
 ALPHABET = ["ash", "birch", "cedar", "elm", "fir", "the"]
 chunks = st.lists(st.lists(st.sampled_from(ALPHABET), max_size=4).map(lambda chunk: " ".join(chunk) + ". "), max_size=8)

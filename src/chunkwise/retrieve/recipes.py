@@ -50,10 +50,12 @@ def multiscale(
     def retrieve(corpus: Corpus, query: str, k: int) -> Candidates:
         terms, lexical = corpus.terms(query), corpus.lexical(WIDTHS)
         scales, weights = lexical.scores(terms)
-        share = 1 + peaked * (standing_out(scales) - 1) if peaked else np.ones(len(WIDTHS), np.float32)
-        scores = share @ scaled(scales) if peaked else scaled(scales).sum(axis=0)
+        share: Floats = np.ones(len(WIDTHS), dtype=np.float32)
+        if peaked:
+            share += peaked * (standing_out(scales) - 1)
+        scores: Floats = (share[:, None] * scaled(scales)).sum(axis=0)
         leanings = corpus.leanings(query, WIDTHS)
-        leaning = scores if leanings is None else scores + lean * scaled(leanings).sum(axis=0)
+        leaning: Floats = scores if leanings is None else scores + lean * scaled(leanings).sum(axis=0)
         if corpus.judge is None:
             chosen, scores = best(leaning, k), leaning
         else:
