@@ -91,8 +91,8 @@ def test_a_bridge_brings_the_second_step(corpus: Corpus) -> None:
         found = build(spec, "retrieve")(corpus, QUESTION, 50)
         return list(dict.fromkeys(corpus.document(int(chunk)).source for chunk in found.ids))
 
-    assert places("multiscale")[:2] == ["/prize", "/voss"]
-    assert "/voss" not in places("multiscale:bridge=0")[:2]
+    assert places("multiscale:bridge=2")[:2] == ["/prize", "/voss"]
+    assert "/voss" not in places("multiscale")[:2]
 
 
 def test_long_documents_neither_lead_nor_are_led_to(tmp_path: Path) -> None:

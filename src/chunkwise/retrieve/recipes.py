@@ -30,7 +30,7 @@ def multiscale(
     lean: float = 0.7,
     weight: float = 0.5,
     whole: float = 2.5,
-    bridge: float = 2.0,
+    bridge: float = 0.0,
     titles: float = 0.0,
     near: float = 0.0,
     peaked: float = 0.0,
@@ -40,11 +40,13 @@ def multiscale(
 
     judges: how many readings (chunks, or whole short documents) get a contextual vector; lean: weight of each width's
     scanned vectors, where each width's BM25 weighs one; weight: of each of the judges' two cosines,
-    whole: where a short document was read whole; bridge: of the titles that the best document names, where it and they
-    are short, so that the next step of a question is found that does not name it itself. Off unless asked for, since
-    none of them held on several corpora: titles, the weight of those that the question names; near, of all pairs of the
-    question's terms in one chunk; peaked, 0 to 1, how far each width's BM25 weighs by how much its best stands out;
-    bought, 0 to 1, how far a short document's chunks are drawn up to its best one, so that it is bought whole.
+    whole: where a short document was read whole.
+
+    The rest is off unless asked for. For short documents that name one another: bridge (2), the weight of the titles
+    that the best document names, so that the next step of a question is found that does not name it itself; bought
+    (0.6), how far a document's chunks are drawn up to its best one, so that it is bought whole; titles, the weight of
+    those that the question names. For all: near, the weight of all pairs of the question's terms in one chunk; peaked,
+    0 to 1, how far each width's BM25 weighs by how much its best stands out.
     """
 
     def retrieve(corpus: Corpus, query: str, k: int) -> Candidates:
