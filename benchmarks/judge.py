@@ -87,7 +87,7 @@ def _measured(data: DataSet, rows: dict[str, str], most: int, cache: Path) -> di
                 found: Candidates = retrieve(index.corpus(), data.questions[number], 400)
                 seconds[row].append(time.perf_counter() - began)
                 for budget in BUDGETS:
-                    packs[row][budget].append(_packed(index, data.questions[number], budget, found))
+                    packs[row][budget].append(packed(index, data.questions[number], budget, found))
     held = np.array([held_out(data, number) for number in asked])
     golds = [data.views[data.name][number] for number in asked]
     scores = {row: {budget: score(made, golds) for budget, made in by.items()} for row, by in packs.items()}
@@ -104,7 +104,8 @@ def _measured(data: DataSet, rows: dict[str, str], most: int, cache: Path) -> di
     return result
 
 
-def _packed(index: Any, question: str, budget: int, found: Candidates) -> Packed:
+def packed(index: Any, question: str, budget: int, found: Candidates) -> Packed:
+    """What the candidates `found` buy for `budget` tokens of passages, under the default selector."""
     pack = index.pack(question, budget=budget, retriever=lambda corpus, query, k: found, labels=False)
     ranges = [(passage.source, passage.span.start, passage.span.end) for passage in pack.passages]
     return Packed(ranges, pack.tokens)

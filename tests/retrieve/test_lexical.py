@@ -12,7 +12,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from chunkwise.retrieve import words
-from chunkwise.retrieve.lexical import K1, B, Lexical
+from chunkwise.retrieve.lexical import K1, B, Lexical, together
 from chunkwise.retrieve.words import term_hash
 from chunkwise.store import GAP, Postings
 
@@ -75,3 +75,17 @@ def test_an_empty_index() -> None:
 def test_no_window_wider_than_the_gap_between_documents() -> None:
     with pytest.raises(ValueError, match="16"):
         Lexical(Postings.of([]), (GAP + 1,))
+
+
+def test_terms_together_count_by_pairs() -> None:
+    weights = np.array([3.0, 1.0], dtype=np.float32)
+    parts = np.array([[9.0, 0.0], [0.1, 0.1], [0.0, 0.0], [0.0, 5.0]], dtype=np.float32)
+    assert together(parts, weights).tolist() == [0.5625, 1, 0, 0.0625]
+    assert together(np.zeros((2, 0), np.float32), np.zeros(0, np.float32)).tolist() == [0, 0]
+
+
+@given(texts=documents)
+def test_uses_are_how_many_chunks_hold_a_term(texts: list) -> None:
+    postings = Postings.of([words("").count([" ".join(chunk) for chunk in document]) for document in texts])
+    terms = np.append(terms_of([*ALPHABET, "yew"]), np.array([0, 2**64 - 1], dtype=np.uint64))
+    assert postings.uses(terms).tolist() == [len(postings.of_term(term)[0]) for term in terms.tolist()]

@@ -19,6 +19,20 @@ def scaled(scores: Floats) -> Floats:
     return share
 
 
+def standing_out(scores: Floats, among: int = 50) -> Floats:
+    """How far the largest of each row of `scores` [r, n] stands above the mean of its `among` largest; float32 [r].
+
+    As shares that sum to r, so that a weight of one for each is what rows that stand out alike get.
+    """
+    rows, n = scores.shape
+    few = min(among, n)
+    top = np.partition(scores, n - few, axis=1)[:, n - few :] if few else np.zeros((rows, 1), np.float32)
+    peak = top.max(axis=1)
+    out = np.where(peak > 0, 1 - top.mean(axis=1) / np.where(peak > 0, peak, 1), 0)
+    share: Floats = (rows * out / out.sum() if out.sum() > 0 else np.ones(rows)).astype(np.float32)
+    return share
+
+
 def best(scores: Floats, k: int) -> Ints:
     """The indices of the k largest of `scores` [n] that are above zero, descending, ties to the earlier one."""
     floor = np.finfo(np.float32).tiny

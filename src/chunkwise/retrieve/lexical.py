@@ -108,6 +108,16 @@ class Lexical:
         return parts
 
 
+def together(parts: Floats, weights: Floats) -> Floats:
+    """How much of the question stands in each chunk itself, squared: all pairs of its terms, by weight; float32 [n].
+
+    parts: float32 [n, t], what each term adds to a chunk's score; weights: float32 [t]. BM25 adds terms up, so that
+    much of one counts as much as a little of each; here one chunk that holds them all is ahead.
+    """
+    share: Floats = (parts > 0) @ weights / max(float(weights.sum()), 1e-9)
+    return share * share
+
+
 def idf(found: Ints, chunks: int) -> Floats:
     """What terms weigh that `found` [t] of all `chunks` hold: Lucene's inverse document frequency, above zero."""
     weights: Floats = np.log1p((chunks - found + 0.5) / (found + 0.5)).astype(np.float32)

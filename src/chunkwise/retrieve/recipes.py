@@ -8,8 +8,11 @@ from chunkwise.errors import UserError
 from chunkwise.recipe import BuildOther, recipe
 from chunkwise.retrieve.branches import fused
 from chunkwise.retrieve.corpus import Corpus, Retriever, candidates
-from chunkwise.retrieve.fuse import best, first_come, interleaved, scaled
+from chunkwise.retrieve.fuse import best, first_come, interleaved, scaled, standing_out
 from chunkwise.retrieve.judge import judge
+from chunkwise.retrieve.lexical import together
+from chunkwise.retrieve.titles import bridges, titled
+from chunkwise.retrieve.whole import drawn_up
 from chunkwise.retrieve.windows import judged, windows
 from chunkwise.units import Candidates, Floats, Ints
 
@@ -22,20 +25,39 @@ WIDTHS = (0, 1, 3, 6)
     seed="Chunkwise's own: evidence at several scales",
     claim="finds evidence that a fixed window misses, because a chunk's surroundings speak for it at every width",
 )
-def multiscale(judges: int = 192, lean: float = 0.7, weight: float = 0.5, whole: float = 2.5) -> Retriever:
+def multiscale(
+    judges: int = 192,
+    lean: float = 0.7,
+    weight: float = 0.5,
+    whole: float = 2.5,
+    bridge: float = 0.0,
+    titles: float = 0.0,
+    near: float = 0.0,
+    peaked: float = 0.0,
+    bought: float = 0.0,
+) -> Retriever:
     """Small chunks scored by what their surroundings say at several widths; contextual vectors judge the best.
 
     judges: how many readings (chunks, or whole short documents) get a contextual vector; lean: weight of each width's
     scanned vectors, where each width's BM25 weighs one; weight: of each of the judges' two cosines,
     whole: where a short document was read whole.
+
+    The rest is off unless asked for. For short documents that name one another: bridge (2), the weight of the titles
+    that the best document names, so that the next step of a question is found that does not name it itself; bought
+    (0.6), how far a document's chunks are drawn up to its best one, so that it is bought whole; titles, the weight of
+    those that the question names. For all: near, the weight of all pairs of the question's terms in one chunk; peaked,
+    0 to 1, how far each width's BM25 weighs by how much its best stands out.
     """
 
     def retrieve(corpus: Corpus, query: str, k: int) -> Candidates:
         terms, lexical = corpus.terms(query), corpus.lexical(WIDTHS)
         scales, weights = lexical.scores(terms)
-        scores = scaled(scales).sum(axis=0)
+        share: Floats = np.ones(len(WIDTHS), dtype=np.float32)
+        if peaked:
+            share += peaked * (standing_out(scales) - 1)
+        scores: Floats = (share[:, None] * scaled(scales)).sum(axis=0)
         leanings = corpus.leanings(query, WIDTHS)
-        leaning = scores if leanings is None else scores + lean * scaled(leanings).sum(axis=0)
+        leaning: Floats = scores if leanings is None else scores + lean * scaled(leanings).sum(axis=0)
         if corpus.judge is None:
             chosen, scores = best(leaning, k), leaning
         else:
@@ -51,7 +73,15 @@ def multiscale(judges: int = 192, lean: float = 0.7, weight: float = 0.5, whole:
             # From the mean, so that no kind of reading gains by its weight alone.
             scores[chosen] += (added - cosines.mean()) * np.where(corpus.read_whole[chosen], whole, weight)
         scores = scores[chosen]
-        parts = lexical.parts(terms, weights, chosen) / _peaks(scales)[:, None, None]
+        parts = lexical.parts(terms, weights, chosen) * (share / _peaks(scales))[:, None, None]
+        if titles:
+            scores += titles * titled(corpus, chosen, query)
+        if near:
+            scores += near * together(parts[0], weights[0])
+        if bought:
+            scores += bought * (drawn_up(corpus, chosen, scores) - scores)
+        if bridge:
+            scores += bridge * bridges(corpus, chosen, scores)
         return candidates(corpus, query, chosen, scores, k, parts.sum(axis=0))
 
     return retrieve

@@ -96,6 +96,13 @@ class Postings:
             done += len(stretch)
         return cls(terms, first, places, counts, everywhere, place)
 
+    def uses(self, terms: npt.NDArray[np.uint64]) -> Ints:
+        """In how many chunks each of `terms` [t] stands; int64 [t]."""
+        at = np.searchsorted(self.terms, terms)
+        there = np.append(self.terms, np.uint64(0))[at] == terms
+        there &= at < len(self.terms)
+        return np.where(there, np.diff(self.first, append=self.first[-1:])[at], 0)
+
     def of_term(self, term: int) -> tuple[npt.NDArray[np.int32], npt.NDArray[np.int32]]:
         """The places where a term stands, ascending, and how often at each."""
         at = int(np.searchsorted(self.terms, np.uint64(term)))
