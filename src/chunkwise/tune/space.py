@@ -12,9 +12,9 @@ from chunkwise.evaluate import OURS, Pipeline
 AXES: dict[str, tuple[str, ...]] = {
     "segment": ("sentence", "recursive:size=128", "recursive:size=256", "recursive:size=512", "fixed:size=256"),
     "embed": ("minilm", "static", "none"),
-    "retrieve": ("multiscale", "bm25", "rrf", "looping:of=multiscale"),
+    "retrieve": ("multiscale", "multiscale:bridge=2,bought=0.6", "bm25", "rrf", "looping:of=multiscale"),
     "select": ("coverage", "top-k:k=1000", "mmr", "sage"),
-    "compress": ("none", "comi"),
+    "compress": ("none", "extract"),
 }
 """What each part may be; the first of each is our default."""
 
