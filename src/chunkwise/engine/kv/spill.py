@@ -1,4 +1,4 @@
-"""Keys and values that had to leave the arena, in a folder: a safetensors file a node, whole and checked or not there."""
+"""Keys and values that had to leave the arena, a safetensors file a node: whole and checked, or not there."""
 
 from __future__ import annotations
 
@@ -108,7 +108,8 @@ class Spill:
             return False
         try:
             notes, kv = _load(path)
-            if notes["kind"] != self.kind or node.extended(tokens).hexdigest() != path.stem:
+            ends = node.extended(tokens).hexdigest()  # of this namespace and provenance, and by these tokens
+            if (notes["kind"], notes["id"], path.stem) != (self.kind, ends, ends):
                 raise ValueError("it is of another prefix or model")
             if not np.array_equal(_tokens(notes)[first:], tokens):
                 raise ValueError("it is of other tokens")
