@@ -167,6 +167,19 @@ def test_bfloat16_keeps_its_bits(tmp_path: Path) -> None:
     assert torch.equal(told(tree, tree.reload(LONG).node), kv)
 
 
+def test_other_files_are_left_alone(tmp_path: Path) -> None:
+    """Weights that lie in the same folder are no spilled nodes, whatever the limit."""
+    weights = [tmp_path / "llama" / "model.safetensors", tmp_path / ("a" * 32) / "model.safetensors"]
+    for path in weights:
+        path.parent.mkdir()
+        path.write_bytes(b"weights" * 1000)
+    tree = make(tmp_path, limit=2000)
+    for first in range(100, 105):
+        add(tree, [first, *LONG])
+        emptied(tree)
+    assert all(path.exists() for path in weights)
+
+
 def spoil(path: Path, how: str) -> None:
     whole = path.read_bytes()
     if how == "missing":

@@ -33,10 +33,17 @@ class Run(NamedTuple):
     length: int
 
 
+Beginning = tuple[str, int]
+"""The id of the prefix that a run goes on from, and the run's first token."""
+
+NAME = "[0-9a-f]" * 32
+DAMAGES = (OSError, SafetensorError, ValueError, KeyError, IndexError)
+
+
 @dataclass
 class _File:
     size: int
-    runs: list[tuple[str, int]] = field(default_factory=list)  # the id of the prefix that a run goes on from, its first
+    runs: list[tuple[Beginning, int]] = field(default_factory=list)  # each by its first row
 
 
 class Spill:
@@ -58,22 +65,24 @@ class Spill:
         self.folder = folder / self.kind
         self.bytes = 0
         self._files: dict[Path, _File] = {}  # the least recently used first
-        self._behind: dict[str, dict[tuple[Path, int], Run]] = {}  # the runs that go on from a prefix, by its id
+        self._runs: dict[Beginning, dict[tuple[Path, int], Run]] = {}
         self._refused = False
         try:
             self.folder.mkdir(parents=True, exist_ok=True)
             for part in self.folder.glob("*.part"):
                 part.unlink(missing_ok=True)
-            for path in sorted(folder.glob("*/*.safetensors"), key=lambda path: path.stat().st_mtime):
-                self._list(path)
+            there = [(path.stat(), path) for path in folder.glob(f"{NAME}/{NAME}.safetensors")]
         except OSError as error:
             self._refuse(error)
+            return
+        for state, path in sorted(there, key=lambda one: one[0].st_mtime):
+            self._list(path, state.st_size)
 
     def write(self, node: Node) -> None:
         """Keep the node's keys and values, unless they are kept already."""
         assert node.parent is not None
         behind = node.parent.id
-        for run in self._behind.get(behind, {}).values():
+        for run in self._runs.get((behind, int(node.tokens[0])), {}).values():
             if common(run.tokens, node.tokens) == len(node.tokens):
                 self._use(run.path)
                 return
@@ -97,9 +106,9 @@ class Spill:
 
     def find(self, node: Node, tokens: Tokens) -> Run | None:
         """The longest run that goes on behind the node as these tokens do."""
-        runs = self._behind.get(node.id, {}).values()
+        runs = self._runs.get((node.id, int(tokens[0])), {}).values() if len(tokens) else ()
         alike = [run._replace(length=common(run.tokens, tokens)) for run in runs]
-        return max((run for run in alike if run.length), key=lambda run: run.length, default=None)
+        return max(alike, key=lambda run: run.length, default=None)
 
     def read(self, node: Node, found: Run, extents: Sequence[Extent]) -> bool:
         """Bring a run that was found behind the node into these slots, if the file is as it was written."""
@@ -113,7 +122,7 @@ class Spill:
                 raise ValueError("it is of another prefix or model")
             if not np.array_equal(_tokens(notes)[first:], tokens):
                 raise ValueError("it is of other tokens")
-        except (OSError, SafetensorError, ValueError, KeyError) as error:
+        except DAMAGES as error:
             self._damaged(path, error)
             return False
         self.arena.write(extents, kv[..., first : first + length, :])
@@ -123,9 +132,8 @@ class Spill:
             self._add(path, 0, node.extended(tokens[:length]).hexdigest(), rest)
         return True
 
-    def _list(self, path: Path) -> None:
+    def _list(self, path: Path, size: int) -> None:
         """Know a file that was there at the start; another model's only to count it."""
-        size = path.stat().st_size
         self._files[path] = _File(size)
         self.bytes += size
         if path.parent == self.folder:
@@ -134,23 +142,25 @@ class Spill:
                     notes = file.metadata() or {}
                 tokens = _tokens(notes)
                 self._add(path, 0, notes["behind"], Run(path, 0, tokens, notes["chunk"] or None, len(tokens)))
-            except (SafetensorError, ValueError, KeyError) as error:
+            except DAMAGES as error:
                 self._damaged(path, error)
 
     def _add(self, path: Path, size: int, behind: str, run: Run) -> None:
         file = self._files.setdefault(path, _File(size))
         self.bytes += size
-        file.runs.append((behind, run.first))
-        self._behind.setdefault(behind, {})[path, run.first] = run
+        beginning = (behind, int(run.tokens[0]))
+        file.runs.append((beginning, run.first))
+        self._runs.setdefault(beginning, {})[path, run.first] = run
 
     def _drop(self, path: Path) -> None:
         """Forget a file and remove it."""
         file = self._files.pop(path, _File(0))
         self.bytes -= file.size
-        for behind, first in file.runs:
-            self._behind[behind].pop((path, first), None)
-            if not self._behind[behind]:
-                del self._behind[behind]
+        for beginning, first in file.runs:
+            runs = self._runs.get(beginning, {})
+            runs.pop((path, first), None)
+            if not runs:
+                self._runs.pop(beginning, None)
         with suppress(OSError):
             path.unlink(missing_ok=True)
 

@@ -11,7 +11,7 @@ import json
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from heapq import heapify, heappop, heappush
-from typing import Any, NamedTuple, Protocol
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 import numpy.typing as npt
@@ -19,6 +19,9 @@ import numpy.typing as npt
 from chunkwise.engine.kv.arena import ArenaFull, Extent, Slots, count, cut
 from chunkwise.engine.kv.policy import Policy, lru
 from chunkwise.errors import ChunkwiseError
+
+if TYPE_CHECKING:
+    from chunkwise.engine.kv.spill import Spill
 
 Tokens = npt.NDArray[np.int32]
 
@@ -87,31 +90,6 @@ class Match(NamedTuple):
     length: int
 
 
-class Found(Protocol):
-    """A run of tokens that a `Spilled` can bring back, of some chunk."""
-
-    @property
-    def length(self) -> int:
-        """Tokens."""
-
-    @property
-    def chunk(self) -> str | None:
-        """The node's."""
-
-
-class Spilled(Protocol):
-    """Where keys and values go that had to leave; `spill.Spill` is one. Whatever fails there is just not there."""
-
-    def write(self, node: Node) -> None:
-        """Keep a copy of the node's keys and values."""
-
-    def find(self, node: Node, tokens: Tokens) -> Found | None:
-        """The longest run that goes on behind the node as these tokens do."""
-
-    def read(self, node: Node, found: Found, extents: Sequence[Extent]) -> bool:
-        """Bring what was found behind the node into these slots; where that cannot be, False, and it is forgotten."""
-
-
 class Tree:
     """What is held of the sequences seen so far, over slots that are an Arena's, or have no tensors in a simulation.
 
@@ -119,14 +97,13 @@ class Tree:
     One thread at a time.
     """
 
-    def __init__(self, slots: Slots, policy: Policy = lru, spilled: Spilled | None = None) -> None:
+    def __init__(self, slots: Slots, policy: Policy = lru, spilled: Spill | None = None) -> None:
         self.slots, self.policy, self.spilled = slots, policy, spilled
         self.evictable = 0  # slots in nodes that nobody holds
         self.nodes = 0
-        self.clock = 0
+        self._clock = 0
         self._roots: dict[str, Node] = {}  # those with children
         self._leaves: list[tuple[float, int, Node]] = []  # a heap; an entry counts while it is its node's latest
-        self._tickets = 0
         self._floor = 0.0
 
     def root(self, namespace: str = "", provenance: Provenance = EXACT) -> Node:
@@ -262,9 +239,8 @@ class Tree:
         return Match(node, length)
 
     def _attach(self, parent: Node, tokens: Tokens, extents: list[Extent], chunk: str | None) -> Node:
-        node = Node(
-            parent, tokens, extents, parent.extended(tokens), parent.provenance, chunk, parent.stop + len(tokens)
-        )
+        stop = parent.stop + len(tokens)
+        node = Node(parent, tokens, extents, parent.extended(tokens), parent.provenance, chunk, stop)
         if not parent.stop:
             self._roots[parent.id] = parent
         parent.children[int(tokens[0])] = node
@@ -287,9 +263,9 @@ class Tree:
 
     def _touch(self, node: Node, hits: int) -> None:
         """A use of the node and all before it, by a sequence that is new to them or not."""
-        self.clock += 1
+        self._clock += 1
         for one in _upwards(node):
-            one.used, one.hits = self.clock, one.hits + hits
+            one.used, one.hits = self._clock, one.hits + hits
             one.worth = self.policy(one, self._floor)
         self._offer(node)
 
@@ -300,8 +276,8 @@ class Tree:
         """Among the leaves that may go, at what it is worth now; an older entry of it counts no more."""
         if not self._may_go(node):
             return
-        self._tickets += 1
-        node.ticket = self._tickets
+        self._clock += 1
+        node.ticket = self._clock
         heappush(self._leaves, (node.worth, node.ticket, node))
         if len(self._leaves) > 64 + 2 * self.nodes:
             self._leaves = [entry for entry in self._leaves if entry[2].ticket == entry[1] and self._may_go(entry[2])]
