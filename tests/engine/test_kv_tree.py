@@ -44,6 +44,17 @@ def test_never_longer_than_asked() -> None:
     tree.check()
 
 
+def test_what_parts_inside_a_node_does_not_go_on_behind_it() -> None:
+    """1 2 is asked for where 1 0 is held and 2 follows that."""
+    tree = plain()
+    put(tree, 1, 0)
+    put(tree, 1, 0, 2, 3)
+    node, length = tree.match([1, 2, 3])
+    assert length == 1
+    assert node.tokens.tolist() == [1]
+    tree.check()
+
+
 def test_an_id_is_a_function_of_the_whole_prefix() -> None:
     """However the run was split or added, and in no other namespace or provenance."""
     at_once, by_parts = plain(), plain()
