@@ -147,7 +147,7 @@ def as_page(page: dict[str, Any]) -> str:
         "# The prefix tree: hits and their price",
         "",
         f"Mooncake's conversations, {of['requests']:,} prompts of {mean:,.0f} tokens on average; all of them take",
-        f"{of['distinct'] / 1e6:,.1f} million slots, one a distinct token. *Hit*: the share of prompt tokens whose keys",
+        f"{of['distinct'] / 1e6:,.1f} million slots, each token once. *Hit*: the share of prompt tokens whose keys",
         f"and values were held; nobody can hit more than {most:.3f}. Time is the process's own, for match, room and",
         "insertion together, all ways in turns on each prompt; no tensors. The table is one of whole blocks by hash,",
         "written for this page. On this trace, by value hits less than by last use unless memory is very short.",

@@ -77,6 +77,24 @@ def test_what_is_set_aside_is_given_when_there_is_nothing_else() -> None:
     assert slots.allocate(50) == [Extent(40, 90)]
 
 
+def test_room_is_given_up_from_its_far_end() -> None:
+    """Sequences that may become very long share what there is, and each still grows where it lies."""
+    slots = Slots(100)
+    held = [slots.allocate(10, reserve=1000) for _ in range(3)]
+    assert held == [[Extent(0, 10)], [Extent(55, 65)], [Extent(32, 42)]]
+    for one in held:
+        for _ in range(20):
+            one[:] = join([*one, *slots.allocate(1, one[-1].stop - 1, 1000)])
+    assert held == [[Extent(0, 30)], [Extent(55, 85)], [Extent(32, 55), Extent(92, 99)]]
+    slots.check([extent for one in held for extent in one])
+
+
+def test_room_goes_with_the_run_that_it_was_for() -> None:
+    slots = Slots(100)
+    slots.free(slots.allocate(10, reserve=80))
+    assert slots.allocate(95) == [Extent(0, 95)]
+
+
 def test_the_smallest_extent_that_fits() -> None:
     slots = Slots(100)
     a, b, c, _ = (slots.allocate(n)[0] for n in (30, 10, 20, 40))

@@ -78,9 +78,9 @@ class Slots:
 
         after: the last slot of a run that is to grow: right behind it, if they fit there. Else they are cut from the
         smallest free extent that they fit into, else from several, the largest first. reserve: that many more are set
-        aside behind them, so that the run can grow where it lies. Slots set aside are still free and are given to
-        others when there are no others; each call with `after` says anew how many it needs, so that n=0 and
-        reserve=0 sets none aside any longer.
+        aside behind them, so that the run can grow where it lies. Slots set aside are still free: when no others are,
+        the largest room gives up its far half, or more if need be. Each call with `after` says anew how many it needs;
+        n=0 with reserve=0 sets none aside any longer.
         Raises ArenaFull when fewer than `n` are free; nothing is given then.
         """
         if n > self.free_slots:
@@ -96,8 +96,7 @@ class Slots:
         given: list[Extent] = []
         while n:
             if not self._open.slots:
-                for start in [*self._kept.starts]:
-                    self._unite(start, self._kept.take(start))
+                self._give_up(n)
             start = self._open.fitting(n + reserve)
             given += self._carve(start, min(n, self._open.stops[start] - start), reserve)
             n -= given[-1].stop - given[-1].start
@@ -122,6 +121,15 @@ class Slots:
         if room < stop:
             self._open.add(room, stop)
         return [Extent(start, middle)] if n else []
+
+    def _give_up(self, n: int) -> None:
+        """Of what is set aside, the far end of the largest room is free for all: half of it, or `n` slots if more."""
+        start = self._kept.fitting(self.total)
+        stop = self._kept.take(start)
+        middle = max(start, min((start + stop) // 2, stop - n))
+        if start < middle:
+            self._kept.add(start, middle)
+        self._unite(middle, stop)
 
     def _unite(self, start: int, stop: int) -> None:
         """One more open extent, joined with the open ones that it borders on."""
