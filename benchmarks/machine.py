@@ -47,9 +47,9 @@ def offline() -> None:
 def _command() -> str:
     # A folder given on the command line is the reader's own business: its last part says which one it was.
     arguments = [Path(argument).name if Path(argument).is_absolute() else argument for argument in sys.argv[1:]]
-    module = Path(sys.argv[0])
-    name = module.parent.name if module.name == "__main__.py" else module.stem
-    return " ".join(["python -m", f"benchmarks.{name}", *arguments])
+    spec = sys.modules["__main__"].__spec__
+    name = spec.name.removesuffix(".__main__") if spec else f"benchmarks.{Path(sys.argv[0]).stem}"
+    return " ".join(["python -m", name, *arguments])
 
 
 def _version(package: str) -> str:
