@@ -1,0 +1,115 @@
+"""Linear layers that pick their way by the number of rows: a step of decoding has few, a prefill has many."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from functools import cache
+from typing import Literal, Protocol, TypeAlias
+
+import torch
+from torch import Tensor
+from torch.nn import functional
+
+from chunkwise.errors import ModelError
+
+Quantise: TypeAlias = Literal["int8"] | None
+
+_FEW = 16  # rows up to which a product waits for memory rather than for arithmetic
+
+
+class Projection(Protocol):
+    """x [t, in] -> [t, out]."""
+
+    def __call__(self, x: Tensor) -> Tensor: ...
+
+
+def linear(weight: Tensor, bias: Tensor | None = None, quantise: Quantise = None) -> Projection:
+    """The layer of `weight` [out, in] and `bias` [out], kept as it is or quantised."""
+    if quantise is None:
+        return Linear(weight, bias)
+    if quantise != "int8":
+        raise ModelError(f"quantise={quantise!r} cannot be done here, only 'int8'")
+    if weight.device.type == "cpu" and "fbgemm" in torch.backends.quantized.supported_engines:
+        return DynamicInt8(weight, bias)
+    return WeightInt8(weight, bias)
+
+
+class Linear:
+    """x [t, in] @ weight.T + bias, for weight [out, in], bias [out].
+
+    In float32 on a CPU, few rows go through the compiled kernel. Where there is none, the weight is repacked once, in
+    place of the plain one, for oneDNN: it reads a weight once for all rows where the BLAS reads it for each anew.
+    """
+
+    def __init__(self, weight: Tensor, bias: Tensor | None = None) -> None:
+        self.bias = bias
+        self._weight: Tensor | None = weight
+        self._packed: Tensor | None = None
+        self._plain = weight.device.type != "cpu" or weight.dtype != torch.float32
+
+    @property
+    def weight(self) -> Tensor:
+        """The plain weight [out, in]; a copy where it was repacked."""
+        return self._packed.to_dense() if self._weight is None else self._weight  # type: ignore[union-attr]
+
+    def __call__(self, x: Tensor) -> Tensor:
+        if self._weight is None:
+            return torch.ops.mkldnn._linear_pointwise(x, self._packed, self.bias, "none", [], "")  # type: ignore[no-any-return]
+        if self._plain or x.shape[0] > _FEW:
+            return functional.linear(x, self._weight, self.bias)
+        if (out := _kernel()(x, self._weight)) is not None:
+            return out if self.bias is None else out.add_(self.bias)
+        if packs():
+            self._packed, self._weight = torch.ops.mkldnn._reorder_linear_weight(self._weight, 1), None
+        else:
+            self._plain = True
+        return self(x)
+
+
+class DynamicInt8:
+    """The product in whole numbers (W8A8), which fbgemm has on x86: weights by row of [out], x by pass, at 8 bits.
+
+    Without VNNI its sums of products hold 7 bits of x, so it takes 7 everywhere. x is float32.
+    """
+
+    def __init__(self, weight: Tensor, bias: Tensor | None = None) -> None:
+        whole, scale = _rounded(weight)
+        zeros = torch.zeros(len(scale), dtype=torch.int64)
+        held = torch._make_per_channel_quantized_tensor(whole, scale.double(), zeros, 0)  # type: ignore[attr-defined]
+        self._packed = torch.ops.quantized.linear_prepack(held, None if bias is None else bias.float())
+
+    def __call__(self, x: Tensor) -> Tensor:
+        return torch.ops.quantized.linear_dynamic(x, self._packed, True)  # type: ignore[no-any-return]
+
+
+class WeightInt8:
+    """Weights kept as 8-bit whole numbers and one scale for each of [out]; the product is in x's own dtype."""
+
+    def __init__(self, weight: Tensor, bias: Tensor | None = None) -> None:
+        self._whole, scale = _rounded(weight)
+        self._scale, self._bias = scale.to(weight.dtype), bias
+
+    def __call__(self, x: Tensor) -> Tensor:
+        out = functional.linear(x, self._whole.to(x.dtype)) * self._scale
+        return out if self._bias is None else out + self._bias
+
+
+def _rounded(weight: Tensor) -> tuple[Tensor, Tensor]:
+    """Weight as int8 [out, in] times scale float32 [out]."""
+    scale = (weight.abs().amax(1).float() / 127).clamp(min=1e-12)
+    return (weight.float() / scale[:, None]).round_().to(torch.int8), scale
+
+
+@cache
+def _kernel() -> Callable[[Tensor, Tensor], Tensor | None]:
+    try:
+        from chunkwise.engine.kernels import small_linear
+    except ImportError:
+        return lambda x, weight: None
+    return small_linear
+
+
+@cache
+def packs() -> bool:
+    """Whether torch has oneDNN's packed weights here."""
+    return torch.backends.mkldnn.is_available() and hasattr(torch.ops.mkldnn, "_reorder_linear_weight")
