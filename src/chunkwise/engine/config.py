@@ -100,11 +100,21 @@ _DENSE = ("llama", "mistral", "qwen2", "qwen3", "phi3")
 _SPARSE = ("mixtral", "qwen2_moe", "qwen3_moe")
 
 # What a file may say that changes nothing here: training, bookkeeping, tokens (text.py reads those).
-_SILENT = frozenset(
-    "architectures attention_dropout auto_map bos_token_id embd_pdrop eos_token_id id2label initializer_range label2id "
-    "max_window_layers name_or_path output_router_logits pad_token_id pretraining_tp problem_type resid_pdrop "
-    "return_dict router_aux_loss_coef router_jitter_noise transformers_version unk_token_id use_cache".split()
-)
+_SILENT = {
+    *(
+        "architectures",
+        "auto_map",
+        "dtype",
+        "id2label",
+        "initializer_range",
+        "label2id",
+        "name_or_path",
+        "problem_type",
+    ),
+    *("attention_dropout", "embd_pdrop", "resid_pdrop", "router_aux_loss_coef", "router_jitter_noise"),
+    *("bos_token_id", "eos_token_id", "pad_token_id", "unk_token_id", "transformers_version", "use_cache"),
+    *("max_window_layers", "output_router_logits", "pretraining_tp", "return_dict", "torch_dtype"),
+}
 
 _KINDS: dict[str, tuple[tuple[str, ...], tuple[str, ...]]] = {  # of RoPE: what each needs, what it may have besides
     "default": ((), ()),
@@ -131,11 +141,11 @@ class _Fields:
 
     def take(self, name: str, kind: type[Kind]) -> Kind | None:
         """The field, None where it is missing or null. Numbers must be positive, whole ones do for fractions."""
-        value = self._left.pop(name, None)
+        value: Any = self._left.pop(name, None)
         if kind is float and type(value) is int:
             value = float(value)
-        if value is None or (type(value) is kind and not (kind in (int, float) and value <= 0)):
-            return value
+        if value is None or (type(value) is kind and not (type(value) in (int, float) and value <= 0)):
+            return value  # type: ignore[no-any-return]
         positive = "positive " if kind in (int, float) else ""
         raise ModelError(f"{self.where}: {name} is {str(value)[:60]!r}, expected a {positive}{kind.__name__}")
 
@@ -159,7 +169,9 @@ class _Fields:
 def _config(fields: _Fields) -> Config:
     family = fields.need("model_type", str)
     if family not in _DENSE + _SPARSE:
-        raise ModelError(f"{fields.where}: model_type {family!r} cannot be run here, only {', '.join(_DENSE + _SPARSE)}")
+        raise ModelError(
+            f"{fields.where}: model_type {family!r} cannot be run here, only {', '.join(_DENSE + _SPARSE)}"
+        )
     if (activation := fields.take("hidden_act", str)) not in (None, "silu"):
         raise ModelError(f"{fields.where}: hidden_act {activation!r} cannot be run here, only 'silu'")
     width, heads = fields.need("hidden_size", int), fields.need("num_attention_heads", int)
@@ -190,7 +202,7 @@ def _config(fields: _Fields) -> Config:
         mixture=_mixture(fields, family, inner, layers) if family in _SPARSE else None,
         dtype=fields.take("dtype", str) or fields.take("torch_dtype", str) or "float32",
     )
-    fields.done({*_SILENT, "torch_dtype"})
+    fields.done(_SILENT)
     return config
 
 
@@ -214,12 +226,15 @@ def _positions(fields: _Fields, family: str, context: int) -> int:
 def _rotary(fields: _Fields, family: str, head_dim: int, context: int) -> Rotary:
     old, new = fields.take("rope_scaling", dict), fields.take("rope_parameters", dict)
     found = _Fields(f"{fields.where}: rope_scaling" if old else f"{fields.where}: rope_parameters", old or new or {})
-    theta, share = (
-        found.take(name, float) or fields.take(name, float) for name in ("rope_theta", "partial_rotary_factor")
+    theta, share, original = (
+        _first(inside.take(name, of), beside.take(name, of))
+        for name, of, inside, beside in (
+            ("rope_theta", float, found, fields),
+            ("partial_rotary_factor", float, found, fields),
+            ("original_max_position_embeddings", int, fields, found),
+        )
     )
-    fields.drop("rope_theta"), fields.drop("partial_rotary_factor")
-    kind, older = found.take("rope_type", str), found.take("type", str)
-    kind = kind or older or "default"
+    kind = _first(found.take("rope_type", str), found.take("type", str)) or "default"
     if family == "phi3" and kind in ("su", "yarn"):  # early names of what was published as LongRoPE
         kind = "longrope"
     if kind not in _KINDS:
@@ -227,11 +242,8 @@ def _rotary(fields: _Fields, family: str, head_dim: int, context: int) -> Rotary
     dims = int(head_dim * (share or 1.0))
     if dims % 2 or dims > head_dim or (dims < head_dim and family != "phi3"):
         raise ModelError(f"{found.where}: {dims} of {head_dim} dimensions cannot be turned in {family!r}")
-    original = fields.take("original_max_position_embeddings", int)
-    if kind in ("yarn", "llama3", "longrope"):
-        stated = found.take("original_max_position_embeddings", int)
-        original = original or stated
-    original = original if original and kind != "dynamic" else context
+    if original is None or kind == "dynamic":
+        original = context
     needed, possible = _KINDS[kind]
     options: dict[str, Any] = {}
     for name in needed + possible:
@@ -243,6 +255,10 @@ def _rotary(fields: _Fields, family: str, head_dim: int, context: int) -> Rotary
         options.setdefault("factor", context / original)
     found.done()
     return Rotary(dims, theta or (1e6 if family == "mixtral" else 1e4), kind, original, **options)
+
+
+def _first(one: Kind | None, other: Kind | None) -> Kind | None:
+    return other if one is None else one
 
 
 def _numbers(where: str, name: str, values: list[Any], length: int) -> tuple[float, ...]:

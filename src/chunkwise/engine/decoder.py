@@ -1,4 +1,4 @@
-"""A decoder of the Llama family, dense or a mixture of experts: tokens in, logits out. Who hears whom is not its matter."""
+"""A decoder of the Llama family, dense or a mixture of experts: tokens in, logits out; an `Attend` says who hears whom."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from torch.nn import functional
 
 from chunkwise.engine.config import Config
 from chunkwise.engine.experts import Experts, FeedForward, Router
-from chunkwise.engine.linear import Linear, Projection, Quantise, linear
+from chunkwise.engine.linear import Projection, Quantise, linear
 from chunkwise.engine.rope import Rope
 from chunkwise.engine.weights import Weights, dtype_for
 
@@ -22,7 +22,7 @@ class Attend(Protocol):
     """What a decoder asks at each layer: it stores the new keys and values, and tells what the queries hear."""
 
     def __call__(self, layer: int, q: Tensor, k: Tensor, v: Tensor) -> Tensor:
-        """q [t, heads, dim], k and v [t, kv_heads, dim] -> [t, heads, dim].
+        """Q [t, heads, dim], k and v [t, kv_heads, dim] -> [t, heads, dim].
 
         The t tokens of all sequences stand one after another, without padding. Nothing is rotated yet: where a token
         stands is the Attend's to say (`Rope`).
@@ -32,7 +32,9 @@ class Attend(Protocol):
 class Source(Protocol):
     """Where tensors come from, by the names that Hugging Face gives them."""
 
-    def take(self, name: str, shape: Sequence[int]) -> Tensor: ...
+    def take(self, name: str, shape: Sequence[int]) -> Tensor:
+        """The tensor of that name, which must have that shape."""
+        ...
 
 
 @dataclass
@@ -58,7 +60,8 @@ class Decoder:
         self.config = config
         self._table = source.take("model.embed_tokens.weight", (config.vocabulary, config.width))
         self.device, self.dtype = self._table.device, self._table.dtype
-        self.layers = [_layer(config, layer, source, quantise) for layer in range(config.layers)]
+        assembly = _Assembly(config, source, quantise)
+        self.layers = [assembly.layer(number) for number in range(config.layers)]
         self._norm = source.take("model.norm.weight", (config.width,))
         head = self._table if config.tied else source.take("lm_head.weight", self._table.shape)
         self._head = linear(head, None, quantise)
@@ -108,7 +111,7 @@ class Decoder:
         for number in layers if layers is not None else range(config.layers):
             layer = self.layers[number]
             states = functional.rms_norm(x, shape, layer.before_attention, config.epsilon)
-            q, k, v = layer.qkv(states).view(t, -1, config.head_dim).split(sizes, 1)
+            q, k, v = torch.split(layer.qkv(states).view(t, -1, config.head_dim), sizes, 1)
             if layer.norms is not None:
                 q, k = (
                     functional.rms_norm(heads, (config.head_dim,), norm, config.epsilon)
@@ -128,30 +131,79 @@ class Decoder:
         return self.logits(x[-1:] if at is None else x[at])
 
 
-def _layer(config: Config, number: int, source: Source, quantise: Quantise) -> Layer:
-    name, width, dim = f"model.layers.{number}", config.width, config.head_dim
-    q, kv = config.heads * dim, config.kv_heads * dim
-    attention = f"{name}.self_attn"
+@dataclass(frozen=True)
+class _Assembly:
+    """Layers out of the tensors of a source, under the names that each family gives them."""
 
-    def norm(of: str, size: int = width) -> Tensor:
-        return source.take(f"{of}.weight", (size,))
+    config: Config
+    source: Source
+    quantise: Quantise
 
-    def stacked(parts: dict[str, int], inputs: int, bias: bool) -> Projection:
-        """One product for all that hear the same: name -> outputs."""
-        weights = [source.take(f"{part}.weight", (outputs, inputs)) for part, outputs in parts.items()]
-        biases = [source.take(f"{part}.bias", (outputs,)) for part, outputs in parts.items()] if bias else []
-        whole = weights[0] if len(weights) == 1 else torch.cat(weights)
-        return linear(whole, torch.cat(biases) if bias else None, quantise)
-
-    def feed(of: str, inner: int, bias: bool = False, names: Sequence[str] = ("gate_proj", "up_proj", "down_proj")):
-        gate, up, down = (f"{of}.{part}" for part in names)
-        return FeedForward(
-            stacked({f"{of}.gate_up_proj": 2 * inner} if fused else {gate: inner, up: inner}, width, bias),
-            stacked({down: width}, inner, bias),
+    def layer(self, number: int) -> Layer:
+        config, name = self.config, f"model.layers.{number}"
+        q, kv = config.heads * config.head_dim, config.kv_heads * config.head_dim
+        parts = {"qkv_proj": q + 2 * kv} if config.family == "phi3" else {"q_proj": q, "k_proj": kv, "v_proj": kv}
+        attention = f"{name}.self_attn"
+        mixed = config.mixture is not None and number in config.mixture.layers
+        return Layer(
+            before_attention=self.norm(f"{name}.input_layernorm"),
+            qkv=self.product(
+                {f"{attention}.{part}": rows for part, rows in parts.items()}, config.width, config.qkv_bias
+            ),
+            norms=self.heads_norms(attention) if config.qk_norm else None,
+            output=self.product({f"{attention}.o_proj": config.width}, q, config.output_bias),
+            before_feed=self.norm(f"{name}.post_attention_layernorm"),
+            feed=self.experts(name) if mixed else self.feed(f"{name}.mlp", config.inner, config.inner_bias),
         )
 
-    def experts(of: str) -> Experts:
-        ...
+    def heads_norms(self, attention: str) -> tuple[Tensor, Tensor]:
+        dim = self.config.head_dim
+        return self.norm(f"{attention}.q_norm", dim), self.norm(f"{attention}.k_norm", dim)
 
-    fused = config.family == "phi3"
-    raise NotImplementedError
+    def norm(self, name: str, size: int | None = None) -> Tensor:
+        return self.source.take(f"{name}.weight", (size or self.config.width,))
+
+    def product(self, parts: dict[str, int], inputs: int, bias: bool = False) -> Projection:
+        """All that hear the same, as one product; parts: name -> outputs."""
+        weights = [self.source.take(f"{name}.weight", (outputs, inputs)) for name, outputs in parts.items()]
+        biases = [self.source.take(f"{name}.bias", (outputs,)) for name, outputs in parts.items()] if bias else []
+        whole = weights[0] if len(weights) == 1 else torch.cat(weights)
+        return linear(whole, torch.cat(biases) if bias else None, self.quantise)
+
+    def feed(self, name: str, inner: int, bias: bool = False) -> FeedForward:
+        gate, up, down = (
+            ("w1", "w3", "w2") if self.config.family == "mixtral" else ("gate_proj", "up_proj", "down_proj")
+        )
+        parts = {gate: inner, up: inner} if self.config.family != "phi3" else {"gate_up_proj": 2 * inner}
+        return FeedForward(
+            self.product({f"{name}.{part}": rows for part, rows in parts.items()}, self.config.width, bias),
+            self.product({f"{name}.{down}": self.config.width}, inner, bias),
+        )
+
+    def experts(self, layer: str) -> Experts:
+        mixture, width = self.config.mixture, self.config.width
+        assert mixture is not None
+        name = f"{layer}.block_sparse_moe" if self.config.family == "mixtral" else f"{layer}.mlp"
+        route = self.source.take(f"{name}.gate.weight", (mixture.experts, width))
+        shared = None
+        if mixture.shared:
+            gate = self.source.take(f"{name}.shared_expert_gate.weight", (1, width))
+            shared = (self.feed(f"{name}.shared_expert", mixture.shared), gate)
+        return Experts(
+            Router(route, mixture.chosen, mixture.normalised),
+            [self.feed(f"{name}.experts.{expert}", mixture.inner) for expert in range(mixture.experts)],
+            shared,
+        )
+
+
+class _Drawn:
+    """Tensors drawn at random, the same for the same seed, wherever they are put."""
+
+    def __init__(self, seed: int, device: torch.device, dtype: torch.dtype) -> None:
+        self._device, self._dtype = device, dtype
+        self._random = torch.Generator().manual_seed(seed)
+
+    def take(self, name: str, shape: Sequence[int]) -> Tensor:
+        norm = name.endswith("norm.weight")
+        drawn = torch.ones(*shape) if norm else torch.randn(*shape, generator=self._random).mul_(0.02)
+        return drawn.to(self._device, self._dtype)

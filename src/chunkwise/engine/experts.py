@@ -36,7 +36,7 @@ class Router:
         self.weight, self.chosen, self.normalised = weight, chosen, normalised
 
     def __call__(self, x: Tensor) -> Routing:
-        """x [t, width]."""
+        """X [t, width] -> who hears each of the t tokens."""
         scores = torch.softmax(functional.linear(x, self.weight).float(), -1)
         weights, chosen = scores.topk(self.chosen, -1)
         if self.normalised:
@@ -45,18 +45,19 @@ class Router:
 
 
 class FeedForward:
-    """x [t, width] -> [t, width]: SwiGLU (GLU Variants Improve Transformer). gate_up: gate and up, one above the other."""
+    """SwiGLU (GLU Variants Improve Transformer). gate_up: the gate's product above the other one's."""
 
     def __init__(self, gate_up: Projection, down: Projection) -> None:
         self.gate_up, self.down = gate_up, down
 
     def __call__(self, x: Tensor) -> Tensor:
+        """X [t, width] -> [t, width]."""
         gate, up = self.gate_up(x).chunk(2, -1)
         return self.down(functional.silu(gate) * up)
 
 
 class Experts:
-    """x [t, width] -> [t, width]: what the chosen experts say of each token, weighed, and the shared one if any.
+    """What the chosen experts say of each token, weighed, and the shared one if any.
 
     route: a Router, or anything like it. shared: hears every token, as loudly as its gate [1, width] says.
     """
@@ -67,11 +68,12 @@ class Experts:
         self.route, self.experts, self.shared = route, experts, shared
 
     def __call__(self, x: Tensor) -> Tensor:
+        """X [t, width] -> [t, width]."""
         weights, chosen, _ = self.route(x)
         told = x.new_empty(chosen.numel(), x.shape[-1])  # by token, then by place among the chosen
         order = chosen.flatten().argsort(stable=True)
         sizes = torch.bincount(chosen.flatten(), minlength=len(self.experts)).tolist()
-        for expert, rows in zip(self.experts, order.split(sizes), strict=True):
+        for expert, rows in zip(self.experts, torch.split(order, sizes), strict=True):
             if len(rows):
                 told[rows] = expert(x[rows // chosen.shape[1]])
         said = torch.einsum("tkw,tk->tw", told.view(*chosen.shape, -1), weights)

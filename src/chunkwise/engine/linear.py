@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from functools import cache
+from importlib import import_module
 from typing import Literal, Protocol, TypeAlias
 
 import torch
@@ -18,9 +19,11 @@ _FEW = 16  # rows up to which a product waits for memory rather than for arithme
 
 
 class Projection(Protocol):
-    """x [t, in] -> [t, out]."""
+    """A product with weights, and a bias added."""
 
-    def __call__(self, x: Tensor) -> Tensor: ...
+    def __call__(self, x: Tensor) -> Tensor:
+        """X [t, in] -> [t, out]."""
+        ...
 
 
 def linear(weight: Tensor, bias: Tensor | None = None, quantise: Quantise = None) -> Projection:
@@ -52,7 +55,7 @@ class Linear:
         """The plain weight [out, in]; a copy where it was repacked."""
         return self._packed.to_dense() if self._weight is None else self._weight  # type: ignore[union-attr]
 
-    def __call__(self, x: Tensor) -> Tensor:
+    def __call__(self, x: Tensor) -> Tensor:  # noqa: D102
         if self._weight is None:
             return torch.ops.mkldnn._linear_pointwise(x, self._packed, self.bias, "none", [], "")  # type: ignore[no-any-return]
         if self._plain or x.shape[0] > _FEW:
@@ -75,10 +78,10 @@ class DynamicInt8:
     def __init__(self, weight: Tensor, bias: Tensor | None = None) -> None:
         whole, scale = _rounded(weight)
         zeros = torch.zeros(len(scale), dtype=torch.int64)
-        held = torch._make_per_channel_quantized_tensor(whole, scale.double(), zeros, 0)  # type: ignore[attr-defined]
+        held = torch._make_per_channel_quantized_tensor(whole, scale.double(), zeros, 0)
         self._packed = torch.ops.quantized.linear_prepack(held, None if bias is None else bias.float())
 
-    def __call__(self, x: Tensor) -> Tensor:
+    def __call__(self, x: Tensor) -> Tensor:  # noqa: D102
         return torch.ops.quantized.linear_dynamic(x, self._packed, True)  # type: ignore[no-any-return]
 
 
@@ -89,7 +92,7 @@ class WeightInt8:
         self._whole, scale = _rounded(weight)
         self._scale, self._bias = scale.to(weight.dtype), bias
 
-    def __call__(self, x: Tensor) -> Tensor:
+    def __call__(self, x: Tensor) -> Tensor:  # noqa: D102
         out = functional.linear(x, self._whole.to(x.dtype)) * self._scale
         return out if self._bias is None else out + self._bias
 
@@ -103,7 +106,7 @@ def _rounded(weight: Tensor) -> tuple[Tensor, Tensor]:
 @cache
 def _kernel() -> Callable[[Tensor, Tensor], Tensor | None]:
     try:
-        from chunkwise.engine.kernels import small_linear
+        small_linear: Callable[[Tensor, Tensor], Tensor | None] = import_module("chunkwise.engine.kernels").small_linear
     except ImportError:
         return lambda x, weight: None
     return small_linear
@@ -112,4 +115,4 @@ def _kernel() -> Callable[[Tensor, Tensor], Tensor | None]:
 @cache
 def packs() -> bool:
     """Whether torch has oneDNN's packed weights here."""
-    return torch.backends.mkldnn.is_available() and hasattr(torch.ops.mkldnn, "_reorder_linear_weight")
+    return bool(torch.backends.mkldnn.is_available()) and hasattr(torch.ops.mkldnn, "_reorder_linear_weight")

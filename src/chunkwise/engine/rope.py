@@ -49,7 +49,7 @@ class Rope:
         if not self.by_length or lengths is None or isinstance(lengths, int):
             return self._turn(lengths if isinstance(lengths, int) else last, positions, last)
         cos, sin = torch.empty((2, len(positions), 1, self.rotary.dims // 2), device=self._device, dtype=self._dtype)
-        for length in lengths.unique().tolist():
+        for length in set(lengths.tolist()):
             rows = lengths == length
             cos[rows], sin[rows] = self._turn(length, positions[rows], last)
         return Turn(cos, sin)
@@ -111,9 +111,7 @@ def _yarn(rotary: Rotary, plain: Tensor) -> tuple[Tensor, float]:
     ramp = ((torch.arange(dims // 2, dtype=torch.float32) - low) / (high - low or 0.001)).clamp(0, 1)
     scale = rotary.attention_factor
     if scale is None:
-        above, below = (
-            (rotary.mscale, rotary.mscale_all_dim) if rotary.mscale and rotary.mscale_all_dim else (1.0, 0.0)
-        )
+        above, below = (rotary.mscale, rotary.mscale_all_dim) if rotary.mscale and rotary.mscale_all_dim else (1.0, 0.0)
         log = math.log(factor) if factor > 1 else 0.0
         scale = (0.1 * above * log + 1) / (0.1 * below * log + 1)
     return plain / factor * ramp + plain * (1 - ramp), scale

@@ -34,7 +34,7 @@ class Weights:
             held = set(opened.keys())
             if missing := sorted(set(names or ()) - held):
                 raise ModelError(f"{path} lacks {missing[0]}, which the index says it holds; {_AGAIN}")
-            self._where |= {name: (path, opened) for name in held}
+            self._where |= dict.fromkeys(held, (path, opened))
         self._left = set(self._where)
 
     def __contains__(self, name: str) -> bool:
@@ -67,7 +67,9 @@ class Weights:
             )
             if not torch.equal(head, table):
                 path = self._where["lm_head.weight"][0]
-                raise ModelError(f"{path}: lm_head.weight differs, but config.json has tie_word_embeddings; set it false")
+                raise ModelError(
+                    f"{path}: lm_head.weight differs, but config.json has tie_word_embeddings; set it false"
+                )
         for name in sorted(self._left - {"lm_head.weight"} if tied else self._left):
             if not re.search(r"rotary_emb\.inv_freq$", name):  # computed, but kept in old files
                 raise ModelError(
@@ -116,7 +118,7 @@ def _files(folder: Path) -> dict[Path, list[str] | None]:
         placed = json.loads(index.read_text(encoding="utf-8"))["weight_map"]
         files: dict[Path, list[str] | None] = {folder / Path(file).name: [] for file in sorted(set(placed.values()))}
         for name, file in placed.items():
-            files[folder / Path(file).name].append(name)  # type: ignore[union-attr]
+            files[folder / Path(file).name].append(name)
     except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
         raise ModelError(f"{index} is no index of safetensors files ({error!r}); {_AGAIN}") from error
     return files
