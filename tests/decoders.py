@@ -32,12 +32,19 @@ FAMILIES: dict[str, dict[str, Any]] = {
     "Phi3": {"rope_parameters": {"rope_type": "default", "rope_theta": 1e4, "partial_rotary_factor": 0.5}},
     "Mixtral": {"num_local_experts": 4},
     "Qwen2Moe": {
-        **{"num_experts": 6, "num_experts_per_tok": 2, "moe_intermediate_size": 24, "mlp_only_layers": [1]},
-        **{"shared_expert_intermediate_size": 40},
+        "num_experts": 6,
+        "num_experts_per_tok": 2,
+        "moe_intermediate_size": 24,
+        "mlp_only_layers": [1],
+        "shared_expert_intermediate_size": 40,
     },
     "Qwen3Moe": {
-        **{"num_experts": 6, "num_experts_per_tok": 3, "moe_intermediate_size": 24, "norm_topk_prob": True},
-        **{"decoder_sparse_step": 2, "head_dim": 16},
+        "num_experts": 6,
+        "num_experts_per_tok": 3,
+        "moe_intermediate_size": 24,
+        "norm_topk_prob": True,
+        "decoder_sparse_step": 2,
+        "head_dim": 16,
     },
 }
 
@@ -78,7 +85,9 @@ class Plain:
         v = torch.cat((self.values[layer], v)) if layer in self.values else v
         self.keys[layer], self.values[layer] = k, v
         hears = torch.arange(len(k)) <= self.positions[:, None]
-        heads = (x.transpose(0, 1)[None] for x in (self.turn(q), *(x.repeat_interleave(self.groups, 1) for x in (k, v))))
+        heads = (
+            x.transpose(0, 1)[None] for x in (self.turn(q), *(x.repeat_interleave(self.groups, 1) for x in (k, v)))
+        )
         return functional.scaled_dot_product_attention(*heads, attn_mask=hears)[0].transpose(0, 1)
 
 

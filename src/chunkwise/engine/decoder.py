@@ -1,4 +1,4 @@
-"""A decoder of the Llama family, dense or a mixture of experts: tokens in, logits out; an `Attend` says who hears whom."""
+"""A decoder of the Llama family, dense or a mixture of experts: tokens in, logits out. An `Attend` hears."""
 
 from __future__ import annotations
 
