@@ -141,12 +141,14 @@ class _Fields:
 
     def take(self, name: str, kind: type[Kind]) -> Kind | None:
         """The field, None where it is missing or null. Numbers must be positive, whole ones do for fractions."""
-        value: Any = self._left.pop(name, None)
+        value = self._left.pop(name, None)
         if kind is float and type(value) is int:
             value = float(value)
-        if value is None or (type(value) is kind and not (type(value) in (int, float) and value <= 0)):
-            return value  # type: ignore[no-any-return]
-        positive = "positive " if kind in (int, float) else ""
+        number: Any = value
+        counts = kind in (int, float)
+        if value is None or (type(value) is kind and (not counts or 0 < number < float("inf"))):
+            return value
+        positive = "positive " if counts else ""
         raise ModelError(f"{self.where}: {name} is {str(value)[:60]!r}, expected a {positive}{kind.__name__}")
 
     def flag(self, name: str, default: bool = False) -> bool:
@@ -226,14 +228,12 @@ def _positions(fields: _Fields, family: str, context: int) -> int:
 def _rotary(fields: _Fields, family: str, head_dim: int, context: int) -> Rotary:
     old, new = fields.take("rope_scaling", dict), fields.take("rope_parameters", dict)
     found = _Fields(f"{fields.where}: rope_scaling" if old else f"{fields.where}: rope_parameters", old or new or {})
-    theta, share, original = (
-        _first(inside.take(name, of), beside.take(name, of))
-        for name, of, inside, beside in (
-            ("rope_theta", float, found, fields),
-            ("partial_rotary_factor", float, found, fields),
-            ("original_max_position_embeddings", int, fields, found),
-        )
+    theta, share = (
+        _first(found.take(name, float), fields.take(name, float)) for name in ("rope_theta", "partial_rotary_factor")
     )
+    trained = "original_max_position_embeddings"
+    original = _first(fields.take(trained, int), found.take(trained, int))
+    theta = float(theta or (1e6 if family == "mixtral" else 1e4))
     kind = _first(found.take("rope_type", str), found.take("type", str)) or "default"
     if family == "phi3" and kind in ("su", "yarn"):  # early names of what was published as LongRoPE
         kind = "longrope"
@@ -254,7 +254,7 @@ def _rotary(fields: _Fields, family: str, head_dim: int, context: int) -> Rotary
     if kind == "longrope":
         options.setdefault("factor", context / original)
     found.done()
-    return Rotary(dims, theta or (1e6 if family == "mixtral" else 1e4), kind, original, **options)
+    return Rotary(dims, theta, kind, original, **options)
 
 
 def _first(one: Kind | None, other: Kind | None) -> Kind | None:

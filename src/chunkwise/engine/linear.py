@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Callable
 from functools import cache
 from importlib import import_module
@@ -16,6 +17,7 @@ from chunkwise.errors import ModelError
 Quantise: TypeAlias = Literal["int8"] | None
 
 _FEW = 16  # rows up to which a product waits for memory rather than for arithmetic
+_PACKED_FOR = 8  # rows that oneDNN lays a weight out for; packed for one, it is no quicker with several
 
 
 class Projection(Protocol):
@@ -40,8 +42,9 @@ def linear(weight: Tensor, bias: Tensor | None = None, quantise: Quantise = None
 class Linear:
     """x [t, in] @ weight.T + bias, for weight [out, in], bias [out].
 
-    In float32 on a CPU, few rows go through the compiled kernel. Where there is none, the weight is repacked once, in
-    place of the plain one, for oneDNN: it reads a weight once for all rows where the BLAS reads it for each anew.
+    In float32 on a CPU, few rows go through the compiled kernel. Where there is none, the weight is repacked for
+    oneDNN when several rows first come, in place of the plain one: it reads a weight once for all rows where the BLAS
+    reads it for each anew. A single row is no slower plain, so a model that only ever sees those is left as it is.
     """
 
     def __init__(self, weight: Tensor, bias: Tensor | None = None) -> None:
@@ -62,11 +65,10 @@ class Linear:
             return functional.linear(x, self._weight, self.bias)
         if (out := _kernel()(x, self._weight)) is not None:
             return out if self.bias is None else out.add_(self.bias)
-        if packs():
-            self._packed, self._weight = torch.ops.mkldnn._reorder_linear_weight(self._weight, 1), None
-        else:
-            self._plain = True
-        return self(x)
+        if x.shape[0] > 1 and packs():
+            self._packed, self._weight = torch.ops.mkldnn._reorder_linear_weight(self._weight, _PACKED_FOR), None
+            return self(x)
+        return functional.linear(x, self._weight, self.bias)
 
 
 class DynamicInt8:
@@ -78,7 +80,9 @@ class DynamicInt8:
     def __init__(self, weight: Tensor, bias: Tensor | None = None) -> None:
         whole, scale = _rounded(weight)
         zeros = torch.zeros(len(scale), dtype=torch.int64)
-        held = torch._make_per_channel_quantized_tensor(whole, scale.double(), zeros, 0)
+        with warnings.catch_warnings():  # that another library will take these over, which helps nobody who runs this
+            warnings.simplefilter("ignore")
+            held = torch._make_per_channel_quantized_tensor(whole, scale.double(), zeros, 0)
         self._packed = torch.ops.quantized.linear_prepack(held, None if bias is None else bias.float())
 
     def __call__(self, x: Tensor) -> Tensor:  # noqa: D102
@@ -115,4 +119,4 @@ def _kernel() -> Callable[[Tensor, Tensor], Tensor | None]:
 @cache
 def packs() -> bool:
     """Whether torch has oneDNN's packed weights here."""
-    return bool(torch.backends.mkldnn.is_available()) and hasattr(torch.ops.mkldnn, "_reorder_linear_weight")
+    return torch._C._has_mkldnn and hasattr(torch.ops.mkldnn, "_reorder_linear_weight")

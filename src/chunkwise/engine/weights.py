@@ -32,7 +32,7 @@ class Weights:
         for path, names in _files(Path(folder)).items():
             opened = _open(path)
             held = set(opened.keys())
-            if missing := sorted(set(names or ()) - held):
+            if missing := sorted(set(names) - held):
                 raise ModelError(f"{path} lacks {missing[0]}, which the index says it holds; {_AGAIN}")
             self._where |= dict.fromkeys(held, (path, opened))
         self._left = set(self._where)
@@ -109,16 +109,16 @@ def _has(name: str) -> bool:
     return any(can.get(instructions, False) for instructions in needed[name])
 
 
-def _files(folder: Path) -> dict[Path, list[str] | None]:
-    """The safetensors files, and the tensors that the index says are in each; None where there is no index."""
+def _files(folder: Path) -> dict[Path, list[str]]:
+    """The safetensors files, and the tensors that the index, if any, says are in each."""
     index, single = folder / "model.safetensors.index.json", folder / "model.safetensors"
     if single.is_file() or not index.is_file():
-        return {single: None}
+        return {single: []}
     try:
         placed = json.loads(index.read_text(encoding="utf-8"))["weight_map"]
-        files: dict[Path, list[str] | None] = {folder / Path(file).name: [] for file in sorted(set(placed.values()))}
-        for name, file in placed.items():
-            files[folder / Path(file).name].append(name)
+        files: dict[Path, list[str]] = {}
+        for name, file in sorted(placed.items(), key=str):
+            files.setdefault(folder / Path(file).name, []).append(name)
     except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
         raise ModelError(f"{index} is no index of safetensors files ({error!r}); {_AGAIN}") from error
     return files
@@ -132,6 +132,6 @@ def _open(path: Path) -> Any:
             raise ModelError(f"{path.parent} holds pickled weights only; save the model with safetensors")
         raise ModelError(f"{path} is missing; {_AGAIN}")
     try:
-        return safe_open(path, framework="pt")  # type: ignore[no-untyped-call]
+        return safe_open(path, framework="pt")
     except (SafetensorError, OSError) as error:
         raise ModelError(f"{path} is not a whole safetensors file ({error}); {_AGAIN}") from error
