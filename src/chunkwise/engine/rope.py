@@ -12,17 +12,20 @@ from chunkwise.engine.config import Rotary
 
 
 class Turn(NamedTuple):
-    """The rotation of t tokens, made once a pass and applied in every layer. cos, sin: [t, 1, dims / 2]."""
+    """The rotation of t tokens, made once a pass and applied in every layer.
+
+    cos, sin: [t, 1, dims], each pair's twice, the sine with the sign of its half.
+    """
 
     cos: Tensor
     sin: Tensor
 
     def __call__(self, x: Tensor) -> Tensor:
-        """x [t, heads, dim], its first `dims` dimensions turned in pairs that lie half of them apart."""
-        half = self.cos.shape[-1]
-        first, second, rest = x[..., :half], x[..., half : 2 * half], x[..., 2 * half :]
-        turned = (first * self.cos - second * self.sin, second * self.cos + first * self.sin)
-        return torch.cat((*turned, rest) if rest.shape[-1] else turned, -1)
+        """X [t, heads, dim], its first `dims` dimensions turned in pairs that lie half of them apart."""
+        dims = self.cos.shape[-1]
+        if dims < x.shape[-1]:
+            return torch.cat((self(x[..., :dims]), x[..., dims:]), -1)
+        return torch.addcmul(x * self.cos, x.roll(dims // 2, -1), self.sin)
 
 
 class Rope:
@@ -48,7 +51,7 @@ class Rope:
         last = int(positions.max()) + 1 if len(positions) else 0
         if not self.by_length or lengths is None or isinstance(lengths, int):
             return self._turn(lengths if isinstance(lengths, int) else last, positions, last)
-        cos, sin = torch.empty((2, len(positions), 1, self.rotary.dims // 2), device=self._device, dtype=self._dtype)
+        cos, sin = torch.empty((2, len(positions), 1, self.rotary.dims), device=self._device, dtype=self._dtype)
         for length in set(lengths.tolist()):
             rows = lengths == length
             cos[rows], sin[rows] = self._turn(length, positions[rows], last)
@@ -71,7 +74,8 @@ class Rope:
     def _computed(self, positions: Tensor, length: int) -> Turn:
         frequencies, scale = _frequencies(self.rotary, length)
         angles = positions[:, None, None].float() * frequencies.to(self._device)
-        return Turn((angles.cos() * scale).to(self._dtype), (angles.sin() * scale).to(self._dtype))
+        cos, sin = (angles.cos() * scale).to(self._dtype), (angles.sin() * scale).to(self._dtype)
+        return Turn(torch.cat((cos, cos), -1), torch.cat((-sin, sin), -1))
 
 
 def _frequencies(rotary: Rotary, length: int) -> tuple[Tensor, float]:

@@ -28,11 +28,14 @@ class Tokenizer:
         self._tokenizer.no_truncation()
         self._settings = settings(folder / "tokenizer_config.json")
         config, generation = settings(folder / "config.json"), settings(folder / "generation_config.json")
-        ends = generation.get("eos_token_id", config.get("eos_token_id"))
+        start, ends = (
+            found if (found := generation.get(name)) is not None else config.get(name)
+            for name in ("bos_token_id", "eos_token_id")
+        )
         told = [self._id("eos_token"), *(ends if isinstance(ends, list) else [ends])]
         self.eos = frozenset(int(end) for end in told if end is not None)
-        start = generation.get("bos_token_id", config.get("bos_token_id"))
-        self.bos: int | None = self._id("bos_token") if self._id("bos_token") is not None else start
+        named = self._id("bos_token")
+        self.bos: int | None = start if named is None else named
         self.size: int = self._tokenizer.get_vocab_size()
         added = self._tokenizer.get_added_tokens_decoder()
         self._unspoken = frozenset(number for number, token in added.items() if token.special)

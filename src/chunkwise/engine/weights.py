@@ -27,9 +27,9 @@ class Weights:
     """
 
     def __init__(self, folder: str | Path, device: torch.device | str, dtype: torch.dtype) -> None:
-        self._device, self._dtype = torch.device(device), dtype
+        self._folder, self._device, self._dtype = Path(folder), torch.device(device), dtype
         self._where: dict[str, tuple[Path, Any]] = {}
-        for path, names in _files(Path(folder)).items():
+        for path, names in _files(self._folder).items():
             opened = _open(path)
             held = set(opened.keys())
             if missing := sorted(set(names) - held):
@@ -43,7 +43,7 @@ class Weights:
     def take(self, name: str, shape: Sequence[int]) -> Tensor:
         """That tensor on the device, in the dtype. Raises ModelError unless it has the shape, real numbers, no NaN."""
         if name not in self._where:
-            raise ModelError(f"{self._files}: tensor {name} is missing, which config.json asks for; {_AGAIN}")
+            raise ModelError(f"{self._folder}: tensor {name} is missing, which config.json asks for; {_AGAIN}")
         path, opened = self._where[name]
         self._left.discard(name)
         try:
@@ -76,10 +76,6 @@ class Weights:
                     f"{self._where[name][0]}: tensor {name} has no place in the model of config.json; use the two files"
                     " that belong together"
                 )
-
-    @property
-    def _files(self) -> str:
-        return ", ".join(sorted({str(path) for path, _ in self._where.values()})) or "no file"
 
 
 def dtype_for(wanted: torch.dtype | str | None, saved: str, device: torch.device | str) -> torch.dtype:
