@@ -15,6 +15,7 @@ import processes
 from chunkwise.engine.config import Config, Rotary
 from chunkwise.engine.decoder import Decoder
 from chunkwise.engine.experts import Experts, Routing
+from chunkwise.engine.rope import Rope
 from decoders import FAMILIES, SHAPE, Plain, heard, oracle, said, saved
 
 ROTARY: dict[str, dict[str, Any]] = {
@@ -81,10 +82,9 @@ def test_every_way_of_turning_beyond_the_original_window(named: str, tmp_path: P
     assert not torch.allclose(said(decoder, TOKENS), said(plain, TOKENS), atol=1e-2)  # it does something
 
 
-def test_rotations_of_a_batch_are_those_of_each_sequence_alone() -> None:
-    from chunkwise.engine.rope import Rope
-
-    rope = Rope(Rotary(8, kind="dynamic", original=16, factor=2.0))
+@pytest.mark.parametrize("kind", ["dynamic", "longrope"])
+def test_rotations_of_a_batch_are_those_of_each_sequence_alone(kind: str) -> None:
+    rope = Rope(Rotary(8, 1e4, kind, 16, 2.0, short_factor=(1.0,) * 4, long_factor=(2.0,) * 4))
     positions, lengths = torch.tensor([4, 30, 31, 9]), torch.tensor([5, 32, 32, 40])
     x = torch.randn(4, 2, 8)
     whole = rope.rotate(x, positions, lengths)
