@@ -1,4 +1,4 @@
-"""Attention in parts that are merged by their log-sum-exp: one exact softmax, whatever the parts and who shares them."""
+"""Attention in parts, merged by log-sum-exp: one exact softmax, whatever the parts and whoever shares them."""
 
 from __future__ import annotations
 
@@ -66,28 +66,24 @@ def merge(partials: Sequence[Partial]) -> Partial:
 
 def _nothing(q: Tensor) -> Partial:
     kind = torch.promote_types(q.dtype, torch.float32)
-    return Partial(torch.zeros_like(q), q.new_full(q.shape[:-1], -math.inf, dtype=kind))
+    lse = torch.full(q.shape[:-1], -math.inf, dtype=kind, device=q.device)
+    return Partial(torch.zeros(q.shape, dtype=q.dtype, device=q.device), lse)
 
 
 def _lower_right(q: Tensor, k: Tensor, v: Tensor, scale: float, bias: Tensor | None) -> Partial:
     """Causal attention of unequally many queries and keys: the square at the end, and what all queries hear."""
     t, n = q.shape[2], k.shape[2]
+    bias = bias if bias is None else bias.expand(*q.shape[:3], n)
     if n < t:
-        unheard = _nothing(q[:, :, : t - n])
-        bias = bias if bias is None or bias.shape[-2] == 1 else bias[..., t - n :, :]
-        heard = partial(q[:, :, t - n :], k, v, causal=True, scale=scale, bias=bias)
+        unheard, late = _nothing(q[:, :, : t - n]), bias if bias is None else bias[:, :, t - n :]
+        heard = partial(q[:, :, t - n :], k, v, causal=True, scale=scale, bias=late)
         return Partial(torch.cat([unheard.out, heard.out], 2), torch.cat([unheard.lse, heard.lse], 2))
-    first, last = slice(n - t), slice(n - t, n)
-    if bias is not None:
-        bias = bias.expand(*bias.shape[:-1], n)
-    return merge(
-        [
-            partial(q, k[:, :, first], v[:, :, first], scale=scale, bias=None if bias is None else bias[..., first]),
-            partial(
-                q, k[:, :, last], v[:, :, last], causal=True, scale=scale, bias=None if bias is None else bias[..., last]
-            ),
-        ]
-    )
+
+    def over(keys: slice, causal: bool) -> Partial:
+        near = bias if bias is None else bias[..., keys]
+        return partial(q, k[:, :, keys], v[:, :, keys], causal=causal, scale=scale, bias=near)
+
+    return merge([over(slice(n - t), False), over(slice(n - t, n), True)])
 
 
 def _attention(q: Tensor, k: Tensor, v: Tensor, causal: bool, scale: float, bias: Tensor | None) -> Partial:
@@ -142,6 +138,14 @@ class _Group(NamedTuple):
     causal: bool
 
 
+class _Alike(NamedTuple):
+    """Groups of the very same rows, for torch. alone: whether these rows hear nothing else."""
+
+    rows: slice | Tensor
+    groups: list[_Group]
+    alone: bool
+
+
 class Plan:
     """Who hears what in one pass, prepared for all its layers.
 
@@ -149,6 +153,8 @@ class Plan:
     with Shared Prefixes" and, over a tree of runs, "ChunkAttention: Efficient Self-Attention with Prefix-Aware KV Cache
     and Two-Phase Partition". Prefilled rows (those of a causal part of more than 16) go to torch's fused attention;
     all others to the compiled kernel, where there is one.
+
+    read: slots that one layer reads, each as often as it is read.
 
     parts: a row hears the union of its parts, which must not overlap. They are computed as they are cut: the same
     parts give the same bits. share: False reads every run anew for each row, as one would without this.
@@ -159,32 +165,31 @@ class Plan:
             [rows for part in parts if part.causal and len(rows := _numbers(part.rows)) > FEW]
             or [np.zeros(0, np.int64)]
         )
-        self._prefills: list[_Group] = []
+        prefills: list[_Group] = []
         decodes: list[_Group] = []
         for part in parts:
             rows = _numbers(part.rows)
             long = np.isin(rows, prefilled) if len(prefilled) else np.zeros(len(rows), bool)
-            for chosen, groups in ((rows[long], self._prefills), (rows[~long], decodes)):
-                if len(chosen):
+            for chosen, groups in ((rows[long], prefills), (rows[~long], decodes)):
+                if len(chosen) and _length(part.slots):
                     groups.append(_Group(chosen, part.slots, part.causal and len(rows) > 1))
-        self._decodes = _shared(decodes) if share else [each for group in decodes for each in _apart(group)]
-        self._runs = _runs(self._decodes)
-
-    @property
-    def read(self) -> int:
-        """Slots that one layer reads, each as often as it is read."""
-        return sum(_length(group.slots) for group in (*self._prefills, *self._decodes))
+        decodes = _shared(decodes) if share else [each for group in decodes for each in _apart(group)]
+        self.read = sum(_length(group.slots) for group in (*prefills, *decodes))
+        self._runs = _runs(decodes)
+        self._prefills, self._decodes = _alike(prefills), _alike(decodes)
 
     def __call__(self, q: Tensor, keys: Tensor, values: Tensor, scale: float) -> Partial:
         """What every row of q [t, heads, dim] hears, as out [t, heads, dim] and lse [t, heads]; see `attend`."""
-        out = torch.zeros(q.shape, dtype=q.dtype, device=q.device)
-        kind = torch.promote_types(q.dtype, torch.float32)
-        lse = torch.full(q.shape[:2], -math.inf, dtype=kind, device=q.device)
-        compiled = bool(self._decodes) and Runs.fit(q, keys, values)
+        compiled = Runs.fit(q, keys, values)
+        if compiled and len(self._runs.rows) == len(q):
+            heard = Partial(torch.empty(q.shape), torch.empty(q.shape[:2]))
+        else:
+            heard = _nothing(q)
         if compiled:
-            self._runs(q, keys, values, scale, out, lse)
-        _hear(self._prefills if compiled else [*self._prefills, *self._decodes], q, keys, values, scale, out, lse)
-        return Partial(out, lse)
+            self._runs(q, keys, values, scale, *heard)
+        for alike in self._prefills if compiled else (*self._prefills, *self._decodes):
+            _hear(alike, q, keys, values, scale, heard)
+        return heard
 
 
 def attend(q: Tensor, keys: Tensor, values: Tensor, plan: Plan, scale: float | None = None) -> Tensor:
@@ -195,7 +200,9 @@ def attend(q: Tensor, keys: Tensor, values: Tensor, plan: Plan, scale: float | N
     return plan(q, keys, values, 1 / math.sqrt(q.shape[-1]) if scale is None else scale).out
 
 
-def subset(q: Tensor, keys: Tensor, values: Tensor, chosen: Tensor, unit: int = 1, scale: float | None = None) -> Partial:
+def subset(
+    q: Tensor, keys: Tensor, values: Tensor, chosen: Tensor, unit: int = 1, scale: float | None = None
+) -> Partial:
     """What each row hears of slots of its own choice: out [t, heads, dim] and lse [t, heads].
 
     q [t, heads, dim]; keys and values [kv_heads, slots, dim]; chosen: int32 [t, kv_heads or 1, m], no slot twice; with
@@ -208,10 +215,9 @@ def subset(q: Tensor, keys: Tensor, values: Tensor, chosen: Tensor, unit: int = 
         return _gathered(q, keys, values, chosen, unit, scale)
     chosen = chosen.to(torch.int32).contiguous()
     runs = [Run(np.array([row]), row * lists * m, row * lists * m + m, listed=True) for row in range(t)]
-    out = torch.zeros(q.shape, dtype=q.dtype)
-    lse = torch.full(q.shape[:2], -math.inf)
-    Runs(runs, chosen, unit, m if lists > 1 else 0)(q, keys, values, scale, out, lse)
-    return Partial(out, lse)
+    heard = _nothing(q)
+    Runs(runs, chosen, unit, m if lists > 1 else 0)(q, keys, values, scale, *heard)
+    return heard
 
 
 def _gathered(q: Tensor, keys: Tensor, values: Tensor, chosen: Tensor, unit: int, scale: float) -> Partial:
@@ -236,10 +242,10 @@ def _shared(groups: Sequence[_Group]) -> list[_Group]:
     """One group for all rows that hear the same run whole, in the order in which the runs first come."""
     found: dict[object, list[_Group]] = defaultdict(list)
     for number, group in enumerate(groups):
-        same = not group.causal and isinstance(group.slots, slice)
-        found[(group.slots.start, group.slots.stop) if same and isinstance(group.slots, slice) else number].append(group)
+        run = group.slots
+        found[(run.start, run.stop) if isinstance(run, slice) and not group.causal else number].append(group)
     return [
-        same[0]._replace(rows=np.concatenate([group.rows for group in same]) if len(same) > 1 else same[0].rows)
+        same[0] if len(same) == 1 else same[0]._replace(rows=np.concatenate([group.rows for group in same]))
         for same in found.values()
     ]
 
@@ -262,23 +268,33 @@ def _runs(groups: Sequence[_Group]) -> Runs:
     return Runs(runs, torch.cat(lists).to("cpu", torch.int32) if lists else None)
 
 
-def _hear(
-    groups: Sequence[_Group], q: Tensor, keys: Tensor, values: Tensor, scale: float, out: Tensor, lse: Tensor
-) -> None:
-    """Merge what the groups hear, by torch alone, into `out` and `lse`."""
-    alike: dict[bytes, list[_Group]] = defaultdict(list)
+def _alike(groups: Sequence[_Group]) -> list[_Alike]:
+    found: dict[bytes, list[_Group]] = defaultdict(list)
     for group in groups:
-        alike[group.rows.tobytes()].append(group)
-    for same in alike.values():
-        numbers = same[0].rows
-        first, last = int(numbers[0]), int(numbers[-1])
-        adjoin = last - first == len(numbers) - 1 and bool((np.diff(numbers) == 1).all())
-        rows = slice(first, last + 1) if adjoin else torch.from_numpy(numbers).to(q.device)
-        asked = q[rows].transpose(0, 1)[None]
-        heard = [partial(asked, keys[None, :, at], values[None, :, at], causal=causal, scale=scale) for _, at, causal in same]
-        before = Partial(out[rows].transpose(0, 1)[None], lse[rows].transpose(0, 1)[None])
-        now = merge([before, *heard])
-        out[rows], lse[rows] = now.out[0].transpose(0, 1), now.lse[0].transpose(0, 1)
+        found[group.rows.tobytes()].append(group)
+    everyone = np.concatenate([same[0].rows for same in found.values()] or [np.zeros(0, np.int64)])
+    often = np.bincount(everyone)
+    return [_Alike(_adjoining(same[0].rows), same, bool((often[same[0].rows] == 1).all())) for same in found.values()]
+
+
+def _adjoining(rows: Ints) -> slice | Tensor:
+    """The rows as a slice where they are one."""
+    first = int(rows[0])
+    return slice(first, first + len(rows)) if (np.diff(rows) == 1).all() else torch.from_numpy(rows)
+
+
+def _hear(alike: _Alike, q: Tensor, keys: Tensor, values: Tensor, scale: float, into: Partial) -> None:
+    """Merge what the groups hear, by torch alone, into what their rows have heard before."""
+    rows = alike.rows if isinstance(alike.rows, slice) else alike.rows.to(q.device)
+    asked = q[rows].transpose(0, 1)[None]
+    heard = []
+    for _, slots, causal in alike.groups:
+        at = slots if isinstance(slots, slice) else slots.long().to(q.device)
+        heard.append(partial(asked, keys[None, :, at], values[None, :, at], causal=causal, scale=scale))
+    if not alike.alone:
+        heard.append(Partial(into.out[rows].transpose(0, 1)[None], into.lse[rows].transpose(0, 1)[None]))
+    merged = merge(heard)
+    into.out[rows], into.lse[rows] = merged.out[0].transpose(0, 1), merged.lse[0].transpose(0, 1)
 
 
 class Arena(Protocol):
@@ -289,9 +305,11 @@ class Arena(Protocol):
 
 
 class Rope(Protocol):
-    """Turns x [t, heads, dim] by its positions [t]."""
+    """How queries and keys are told where they stand."""
 
-    def rotate(self, x: Tensor, positions: Tensor) -> Tensor: ...
+    def rotate(self, x: Tensor, positions: Tensor) -> Tensor:
+        """X [t, heads, dim], turned by its positions [t]."""
+        ...
 
 
 class Cached:
@@ -306,7 +324,7 @@ class Cached:
         self._slots = write[0] if len(write) == 1 else torch.from_numpy(slots).to(positions.device)
 
     def __call__(self, layer: int, q: Tensor, k: Tensor, v: Tensor) -> Tensor:
-        """What the t tokens hear at that layer, [t, heads, dim]; q [t, heads, dim], k and v [t, kv_heads, dim], unrotated."""
+        """What the t tokens hear at that layer: q [t, heads, dim], k and v [t, kv_heads, dim], none rotated yet."""
         keys, values = self._arena.keys[layer], self._arena.values[layer]
         for held, new in ((keys, self._rope.rotate(k, self._positions)), (values, v)):
             if isinstance(self._slots, slice):

@@ -10,10 +10,9 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from chunkwise.engine.kernels.build import library
+from chunkwise.engine.kernels.build import LANES, library, plain
 from chunkwise.units import Ints
 
-LANES = 8
 PIECE = 1024  # slots of a run that one thread hears at a time; fixed, so that a result does not depend on the threads
 
 _RUN = np.dtype(
@@ -36,7 +35,7 @@ class Run(NamedTuple):
 
 
 class _Plan(ctypes.Structure):
-    _fields_ = [  # noqa: RUF012
+    _fields_ = [
         ("runs", ctypes.c_void_p),
         ("n_runs", ctypes.c_int64),
         ("rows", ctypes.c_void_p),
@@ -48,6 +47,9 @@ class _Plan(ctypes.Structure):
         ("first", ctypes.c_void_p),
         ("partials", ctypes.c_void_p),
     ]
+
+
+_Shape = ctypes.c_int64 * 9
 
 
 class Runs:
@@ -91,11 +93,7 @@ class Runs:
     @staticmethod
     def fit(q: Tensor, keys: Tensor, values: Tensor) -> bool:
         """Whether the kernel is there and made for these: float32 on the CPU, head sizes in steps of 8, no gradient."""
-        plain = all(
-            one.dtype == torch.float32 and one.device.type == "cpu" and one.stride(-1) == 1 for one in (q, keys, values)
-        )
-        learning = torch.is_grad_enabled() and any(one.requires_grad for one in (q, keys, values))
-        return plain and not learning and q.shape[-1] % LANES == 0 and library() is not None
+        return plain(q, keys, values) and q.shape[-1] % LANES == 0 and library() is not None
 
     def __call__(self, q: Tensor, keys: Tensor, values: Tensor, scale: float, out: Tensor, lse: Tensor) -> None:
         """Write what the rows hear to out [t, heads, dim] and lse [t, heads], both contiguous; leave other rows alone.
@@ -107,23 +105,21 @@ class Runs:
         if self._room.numel() < size:
             self._room = torch.empty(size)
         kept = self._room.data_ptr()
-        shape = (ctypes.c_int64 * 9)(
-            heads, keys.shape[0], dim, *q.stride()[:2], *keys.stride()[:2], *values.stride()[:2]
-        )
+        shape = _Shape(heads, keys.shape[0], dim, *q.stride()[:2], *keys.stride()[:2], *values.stride()[:2])
         found = library()
         assert found is not None
         found.chunkwise_attend(
             ctypes.byref(self._plan),
             ctypes.byref(shape),
-            ctypes.c_void_p(q.data_ptr()),
-            ctypes.c_void_p(keys.data_ptr()),
-            ctypes.c_void_p(values.data_ptr()),
-            ctypes.c_float(scale),
-            ctypes.c_void_p(out.data_ptr()),
-            ctypes.c_void_p(lse.data_ptr()),
-            ctypes.c_void_p(kept + 4 * len(self._rows) * heads),
-            ctypes.c_void_p(kept),
-            ctypes.c_int(torch.get_num_threads()),
+            q.data_ptr(),
+            keys.data_ptr(),
+            values.data_ptr(),
+            scale,
+            out.data_ptr(),
+            lse.data_ptr(),
+            kept + 4 * len(self._rows) * heads,
+            kept,
+            torch.get_num_threads(),
         )
 
 

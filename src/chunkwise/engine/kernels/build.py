@@ -13,6 +13,10 @@ from collections.abc import Iterator
 from functools import cache
 from pathlib import Path
 
+import torch
+from torch import Tensor
+
+LANES = 8  # floats that the kernels take at once; see lanes.h
 _SOURCES = ("attention.cpp", "linear.cpp")
 _HEADERS = ("lanes.h",)
 _HERE = Path(__file__).parent
@@ -30,6 +34,16 @@ def library() -> ctypes.CDLL | None:
     return None if os.environ.get("CHUNKWISE_COMPILED") == "0" else _library()
 
 
+def plain(*tensors: Tensor) -> bool:
+    """Whether the kernels can read these: float32 on the CPU, adjacent in the last dimension, no gradient asked for."""
+    for one in tensors:
+        if one.dtype is not torch.float32 or not one.is_cpu or one.stride(-1) != 1:
+            return False
+        if one.requires_grad and torch.is_grad_enabled():
+            return False
+    return True
+
+
 @cache
 def _library() -> ctypes.CDLL | None:
     compiler = next(filter(None, map(shutil.which, (os.environ.get("CXX", ""), "c++", "g++", "clang++"))), None)
@@ -41,9 +55,18 @@ def _library() -> ctypes.CDLL | None:
         made = folder / f"{_key(Path(compiler))}.so"
         if not made.exists():
             _build(compiler, made)
-        return ctypes.CDLL(str(made))
+        return _declared(ctypes.CDLL(str(made)))
     except (OSError, RuntimeError, subprocess.SubprocessError):
         return None
+
+
+def _declared(found: ctypes.CDLL) -> ctypes.CDLL:
+    """The library with the types of its functions; see the signatures in the sources."""
+    pointer, size, threads = ctypes.c_void_p, ctypes.c_int64, ctypes.c_int
+    found.chunkwise_linear.argtypes = [pointer, size, size, pointer, size, size, size, pointer, threads]
+    found.chunkwise_attend.argtypes = [*[pointer] * 5, ctypes.c_float, *[pointer] * 4, threads]
+    found.chunkwise_linear.restype = found.chunkwise_attend.restype = None
+    return found
 
 
 def _key(compiler: Path) -> str:
@@ -57,15 +80,15 @@ def _key(compiler: Path) -> str:
 def _processor() -> str:
     try:
         lines = Path("/proc/cpuinfo").read_text().splitlines()
-        return "\n".join(sorted({line for line in lines if line.startswith(("model name", "flags", "Features", "CPU"))}))
+        return "\n".join(
+            sorted({line for line in lines if line.startswith(("model name", "flags", "Features", "CPU"))})
+        )
     except OSError:
         return f"{platform.machine()} {platform.processor()}"
 
 
 def _threads_runtime() -> Path | None:
     """The OpenMP that torch brings with it: two of them in one process would fight for the cores."""
-    import torch
-
     root = Path(torch.__file__).parent
     found = (*root.glob("lib/libgomp*.so*"), *root.parent.glob("torch.libs/libgomp*.so*"))
     return next(iter(found), None)
@@ -74,11 +97,12 @@ def _threads_runtime() -> Path | None:
 def _build(compiler: str, made: Path) -> None:
     """Compile into a folder of its own beside the place, then move the library there."""
     with tempfile.TemporaryDirectory(dir=made.parent) as scratch:
+        sources = [str(_HERE / name) for name in _SOURCES]
+        objects = [f"{Path(source).stem}.o" for source in sources]
         for compiling, linking in _ways():
-            sources = [str(_HERE / name) for name in _SOURCES]
             ran = [
                 _run([compiler, "-std=c++17", "-O3", "-fPIC", *compiling, "-c", *sources], scratch),
-                _run([compiler, "-shared", "-o", "made.so", *(f"{Path(s).stem}.o" for s in sources), *linking], scratch),
+                _run([compiler, "-shared", "-o", "made.so", *objects, *linking], scratch),
             ]
             if all(ran):
                 Path(scratch, "made.so").replace(made)
