@@ -293,7 +293,7 @@ def test_cached_writes_then_hears(way: str, monkeypatch: pytest.MonkeyPatch) -> 
     arena = SimpleNamespace(keys=drawn((2, 50, 8), (2, 50, 8)), values=drawn((2, 50, 8), (2, 50, 8), seed=1))
     before = arena.keys[1].clone(), arena.values[1].clone()
     untouched = arena.keys[0].clone()
-    rope = SimpleNamespace(rotate=lambda x, positions: x * (1 + positions)[:, None, None])
+    rope = SimpleNamespace(at=lambda positions: lambda x: x * (1 + positions)[:, None, None])
     positions = torch.tensor([10, 0, 1, 2])
     plan = Plan([Part(slice(0, 1), slice(3, 14), True), Part(slice(1, 4), slice(20, 23), True)])
     found = Cached(arena, rope, positions, [slice(13, 14), slice(20, 23)], plan)(1, q, k, v)

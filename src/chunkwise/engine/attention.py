@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import math
 from collections import defaultdict
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from itertools import pairwise
 from typing import NamedTuple, Protocol
 
 import numpy as np
@@ -192,6 +193,23 @@ class Plan:
         return heard
 
 
+def cut(parts: Sequence[Part], size: int) -> list[Part]:
+    """The parts cut at every multiple of `size` slots, so that rows which share some chunks of a run share them all.
+
+    The last slots of a causal part, which its rows do not all hear, stay together; listed slots stay as they are.
+    """
+    found = []
+    for part in parts:
+        if not isinstance(part.slots, slice):
+            found.append(part)
+            continue
+        start, stop = part.slots.start, part.slots.stop
+        alike = stop - len(_numbers(part.rows)) if part.causal else stop - 1
+        cuts = [start, *range((start // size + 1) * size, alike + 1, size), stop]
+        found += [Part(part.rows, slice(a, z), part.causal and z == stop) for a, z in pairwise(cuts)]
+    return found
+
+
 def attend(q: Tensor, keys: Tensor, values: Tensor, plan: Plan, scale: float | None = None) -> Tensor:
     """What the rows hear, [t, heads, dim], of q [t, heads, dim] and an arena's keys and values [kv_heads, slots, dim].
 
@@ -307,8 +325,8 @@ class Arena(Protocol):
 class Rope(Protocol):
     """How queries and keys are told where they stand."""
 
-    def rotate(self, x: Tensor, positions: Tensor) -> Tensor:
-        """X [t, heads, dim], turned by its positions [t]."""
+    def at(self, positions: Tensor) -> Callable[[Tensor], Tensor]:
+        """What turns x [t, heads, dim] by its positions [t]; made once a pass, used in every layer."""
         ...
 
 
@@ -319,16 +337,16 @@ class Cached:
     """
 
     def __init__(self, arena: Arena, rope: Rope, positions: Tensor, write: Sequence[slice], plan: Plan) -> None:
-        self._arena, self._rope, self._positions, self._plan = arena, rope, positions, plan
+        self._arena, self._turned, self._plan = arena, rope.at(positions), plan
         slots = np.concatenate([np.arange(run.start, run.stop) for run in write] or [np.zeros(0, np.int64)])
         self._slots = write[0] if len(write) == 1 else torch.from_numpy(slots).to(positions.device)
 
     def __call__(self, layer: int, q: Tensor, k: Tensor, v: Tensor) -> Tensor:
         """What the t tokens hear at that layer: q [t, heads, dim], k and v [t, kv_heads, dim], none rotated yet."""
         keys, values = self._arena.keys[layer], self._arena.values[layer]
-        for held, new in ((keys, self._rope.rotate(k, self._positions)), (values, v)):
+        for held, new in ((keys, self._turned(k)), (values, v)):
             if isinstance(self._slots, slice):
                 held[:, self._slots] = new.transpose(0, 1)
             else:
                 held.index_copy_(1, self._slots, new.transpose(0, 1))
-        return attend(self._rope.rotate(q, self._positions), keys, values, self._plan)
+        return attend(self._turned(q), keys, values, self._plan)
