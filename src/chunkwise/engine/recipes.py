@@ -102,8 +102,8 @@ def two_pass_softmax(block: int = 4096) -> Callable[[Tensor], Tensor]:
 
         from chunkwise.engine.softmax import two_pass
 
-        blocks = torch.split(scores, block, -1)  # type: ignore[no-untyped-call]
-        return torch.cat(list(two_pass(blocks)), -1) if scores.shape[-1] else scores.clone()
+        blocks = [scores[..., at : at + block] for at in range(0, scores.shape[-1], block)]
+        return torch.cat(list(two_pass(blocks)), -1) if blocks else scores.clone()
 
     return softmax
 
