@@ -34,7 +34,7 @@ struct Shape {  // sizes, and strides in floats
 
 namespace {
 
-constexpr int TILE = 32;  // slots whose keys and values stay in the nearest cache while every query hears them
+constexpr int TILE = 16;  // slots whose keys and values stay in the nearest cache while every query hears them
 constexpr int MOST = 3;   // queries at once: with four keys, or four vectors of values, twelve registers of sums
 
 struct Tile {
@@ -52,11 +52,11 @@ template <int Q>
 void score(const Heard *heard, const float *const *key, int64_t dim, float scale, float *scores) {
     floats sum[Q][4] = {};
     for (int64_t d = 0; d < dim; d += LANES) {
-        floats k[4];
-        for (int t = 0; t < 4; t++) k[t] = load(key[t] + d);
-        for (int q = 0; q < Q; q++) {
-            const floats x = load(heard[q].query + d);
-            for (int t = 0; t < 4; t++) sum[q][t] += x * k[t];
+        floats x[Q];
+        for (int q = 0; q < Q; q++) x[q] = held(load(heard[q].query + d));
+        for (int t = 0; t < 4; t++) {
+            const floats k = held(load(key[t] + d));
+            for (int q = 0; q < Q; q++) sum[q][t] += x[q] * k;
         }
     }
     for (int q = 0; q < Q; q++) {
@@ -71,11 +71,11 @@ void weigh(Heard *heard, const float *const *value, int count, int64_t d, const 
     for (int q = 0; q < Q; q++)
         for (int v = 0; v < V; v++) sum[q][v] = load(heard[q].out + d + v * LANES) * all(fade[q]);
     for (int t = 0; t < count; t++) {
-        floats x[V];
-        for (int v = 0; v < V; v++) x[v] = load(value[t] + d + v * LANES);
-        for (int q = 0; q < Q; q++) {
-            const floats w = all(weights[q * TILE + t]);
-            for (int v = 0; v < V; v++) sum[q][v] += w * x[v];
+        floats w[Q];
+        for (int q = 0; q < Q; q++) w[q] = all(weights[q * TILE + t]);
+        for (int v = 0; v < V; v++) {
+            const floats x = load(value[t] + d + v * LANES);
+            for (int q = 0; q < Q; q++) sum[q][v] += w[q] * x;
         }
     }
     for (int q = 0; q < Q; q++)

@@ -20,6 +20,14 @@ static inline floats load(const float *from) {
     return x;
 }
 
+// A value that is used several times, kept in a register: GCC would rather read it from memory at each use.
+static inline floats held(floats x) {
+#ifdef __AVX__
+    __asm__("" : "+x"(x));
+#endif
+    return x;
+}
+
 static inline void store(float *to, floats x) { memcpy(to, &x, sizeof x); }
 
 static inline floats all(float x) { return floats{x, x, x, x, x, x, x, x}; }
