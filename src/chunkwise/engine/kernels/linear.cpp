@@ -13,11 +13,11 @@ void tile(const float *x, int64_t x_row, const float *const *w, int64_t depth, c
     for (int64_t k = 0; k < depth; k += LANES) {
         if (next && k % LINE == 0)
             for (int c = 0; c < 4; c++) __builtin_prefetch(next[c] + k);
-        floats v[4];
-        for (int c = 0; c < 4; c++) v[c] = load(w[c] + k);
-        for (int r = 0; r < R; r++) {
-            const floats a = load(x + r * x_row + k);
-            for (int c = 0; c < 4; c++) sum[r][c] += a * v[c];
+        floats a[R];
+        for (int r = 0; r < R; r++) a[r] = held(load(x + r * x_row + k));
+        for (int c = 0; c < 4; c++) {
+            const floats v = held(load(w[c] + k));
+            for (int r = 0; r < R; r++) sum[r][c] += a[r] * v;
         }
     }
     for (int r = 0; r < R; r++) {
