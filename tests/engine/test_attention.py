@@ -226,6 +226,29 @@ def test_a_pass_of_nothing(way: str, monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 @ways
+@pytest.mark.parametrize(
+    "part",
+    [
+        Part(slice(0, 1), slice(5, 11)),
+        Part(slice(0, 1), slice(-2, 3)),
+        Part(slice(2, 4), slice(0, 5)),
+        Part(torch.tensor([-1]), slice(0, 5)),
+        Part(slice(0, 1), torch.tensor([0, 10])),
+        Part(slice(0, 1), torch.tensor([-1, 0])),
+        Part(slice(0, 20), slice(0, 20), True),
+    ],
+)
+def test_what_is_not_there_is_not_read(way: str, part: Part, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("CHUNKWISE_COMPILED", way)
+    q, k, v = drawn((3, 2, 8), (1, 10, 8), (1, 10, 8))
+    with pytest.raises(IndexError, match="not there"):
+        attend(q, k, v, Plan([part]))
+    if isinstance(part.slots, Tensor):
+        with pytest.raises(IndexError, match="not there"):
+            subset(q[:1], k, v, part.slots[None, None])
+
+
+@ways
 @pytest.mark.parametrize("unit", [1, 16])
 @pytest.mark.parametrize("lists", [1, 2])
 def test_a_subset_is_a_mask(way: str, unit: int, lists: int, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -275,6 +298,15 @@ def test_a_hit_is_a_miss_under_the_same_split(way: str, monkeypatch: pytest.Monk
     assert torch.equal(miss, hit)
 
 
+@pytest.mark.skipif(library() is None, reason="no compiler")
+@pytest.mark.parametrize("shapes", [((2, 8), (2, 9)), ((3, 8), (3, 8)), ((2, 16), (2, 16))])
+def test_shapes_that_do_not_belong_together(shapes: tuple[tuple[int, int], tuple[int, int]]) -> None:
+    (kv_heads, dim), (value_heads, value_dim) = shapes
+    q, k, v = drawn((1, 4, 8), (kv_heads, 10, dim), (value_heads, 10, value_dim))
+    with pytest.raises(ValueError, match="cannot hear"):
+        attend(q, k, v, Plan([Part(slice(0, 1), slice(0, 10))]))
+
+
 @ways
 def test_gradients_flow_where_they_are_asked_for(way: str, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("CHUNKWISE_COMPILED", way)
@@ -293,7 +325,7 @@ def test_cached_writes_then_hears(way: str, monkeypatch: pytest.MonkeyPatch) -> 
     arena = SimpleNamespace(keys=drawn((2, 50, 8), (2, 50, 8)), values=drawn((2, 50, 8), (2, 50, 8), seed=1))
     before = arena.keys[1].clone(), arena.values[1].clone()
     untouched = arena.keys[0].clone()
-    rope = SimpleNamespace(at=lambda positions: lambda x: x * (1 + positions)[:, None, None])
+    rope = SimpleNamespace(at=lambda positions, lengths: lambda x: x * (1 + positions)[:, None, None])
     positions = torch.tensor([10, 0, 1, 2])
     plan = Plan([Part(slice(0, 1), slice(3, 14), True), Part(slice(1, 4), slice(20, 23), True)])
     found = Cached(arena, rope, positions, [slice(13, 14), slice(20, 23)], plan)(1, q, k, v)

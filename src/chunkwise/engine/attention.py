@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections import defaultdict
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from itertools import pairwise
 from typing import NamedTuple, Protocol
 
@@ -155,10 +155,9 @@ class Plan:
     and Two-Phase Partition". Prefilled rows (those of a causal part of more than 16) go to torch's fused attention;
     all others to the compiled kernel, where there is one.
 
-    read: slots that one layer reads, each as often as it is read.
-
     parts: a row hears the union of its parts, which must not overlap. They are computed as they are cut: the same
     parts give the same bits. share: False reads every run anew for each row, as one would without this.
+    read: slots that one layer reads, each as often as it is read.
     """
 
     def __init__(self, parts: Sequence[Part], *, share: bool = True) -> None:
@@ -174,6 +173,8 @@ class Plan:
             for chosen, groups in ((rows[long], prefills), (rows[~long], decodes)):
                 if len(chosen) and _length(part.slots):
                     groups.append(_Group(chosen, part.slots, part.causal and len(rows) > 1))
+        self._rows = _end(group.rows for group in (*prefills, *decodes))
+        self._slots = _end(group.slots for group in (*prefills, *decodes))
         decodes = _shared(decodes) if share else [each for group in decodes for each in _apart(group)]
         self.read = sum(_length(group.slots) for group in (*prefills, *decodes))
         self._runs = _runs(decodes)
@@ -181,6 +182,8 @@ class Plan:
 
     def __call__(self, q: Tensor, keys: Tensor, values: Tensor, scale: float) -> Partial:
         """What every row of q [t, heads, dim] hears, as out [t, heads, dim] and lse [t, heads]; see `attend`."""
+        _within(self._rows, len(q), "rows")
+        _within(self._slots, keys.shape[1], "slots")
         compiled = Runs.fit(q, keys, values)
         if compiled and len(self._runs.rows) == len(q):
             heard = Partial(torch.empty(q.shape), torch.empty(q.shape[:2]))
@@ -213,7 +216,8 @@ def cut(parts: Sequence[Part], size: int) -> list[Part]:
 def attend(q: Tensor, keys: Tensor, values: Tensor, plan: Plan, scale: float | None = None) -> Tensor:
     """What the rows hear, [t, heads, dim], of q [t, heads, dim] and an arena's keys and values [kv_heads, slots, dim].
 
-    scale: of the products, 1 / sqrt(dim) by default. A row without parts hears nothing, zeros.
+    scale: of the products, 1 / sqrt(dim) by default. A row without parts hears nothing, zeros. Raises IndexError where
+    the plan names a row or a slot that is not there.
     """
     return plan(q, keys, values, 1 / math.sqrt(q.shape[-1]) if scale is None else scale).out
 
@@ -225,10 +229,12 @@ def subset(
 
     q [t, heads, dim]; keys and values [kv_heads, slots, dim]; chosen: int32 [t, kv_heads or 1, m], no slot twice; with
     `unit`, the numbers of runs of that many slots, so that 3 means 192 to 255 where unit is 64. Nothing is gathered
-    into memory where the kernel is there; whole runs of 64 are quicker than as many single slots.
+    into memory where the kernel is there; whole runs of 64 are quicker than as many single slots. Raises IndexError for
+    slots that are not there.
     """
     scale = 1 / math.sqrt(q.shape[-1]) if scale is None else scale
     t, lists, m = chosen.shape
+    _within(_end([chosen.flatten()]), keys.shape[1] // unit, "slots")
     if not Runs.fit(q, keys, values):
         return _gathered(q, keys, values, chosen, unit, scale)
     chosen = chosen.to(torch.int32).contiguous()
@@ -254,6 +260,23 @@ def _numbers(rows: slice | Tensor) -> Ints:
 
 def _length(slots: slice | Tensor) -> int:
     return slots.stop - slots.start if isinstance(slots, slice) else len(slots)
+
+
+def _end(numbers: Iterable[Ints | Tensor | slice]) -> int:
+    """One more than the greatest number; IndexError for one below zero."""
+    reach = [
+        (some.start, some.stop) if isinstance(some, slice) else (int(some.min()), int(some.max()) + 1)
+        for some in numbers
+        if isinstance(some, slice) or len(some)
+    ]
+    if reach and (least := min(start for start, _ in reach)) < 0:
+        raise IndexError(f"number {least} is not there: rows and slots count from 0")
+    return max((stop for _, stop in reach), default=0)
+
+
+def _within(end: int, size: int, what: str) -> None:
+    if end > size:
+        raise IndexError(f"{what} up to {end - 1} are asked for, those from {size} on are not there")
 
 
 def _shared(groups: Sequence[_Group]) -> list[_Group]:
@@ -325,7 +348,7 @@ class Arena(Protocol):
 class Rope(Protocol):
     """How queries and keys are told where they stand."""
 
-    def at(self, positions: Tensor) -> Callable[[Tensor], Tensor]:
+    def at(self, positions: Tensor, lengths: Tensor | None = None) -> Callable[[Tensor], Tensor]:
         """What turns x [t, heads, dim] by its positions [t]; made once a pass, used in every layer."""
         ...
 
@@ -333,11 +356,20 @@ class Rope(Protocol):
 class Cached:
     """Exact attention over an arena, as a decoder asks for it: keys and values are written, then heard by the plan.
 
-    positions: int64 [t], of the pass's tokens; write: the slots of its t tokens, in their order, as runs.
+    positions: int64 [t], of the pass's tokens; write: the slots of its t tokens, in their order, as runs; lengths:
+    int64 [t], how long the sequence of each token is by now, for the rotations that depend on it.
     """
 
-    def __init__(self, arena: Arena, rope: Rope, positions: Tensor, write: Sequence[slice], plan: Plan) -> None:
-        self._arena, self._turned, self._plan = arena, rope.at(positions), plan
+    def __init__(
+        self,
+        arena: Arena,
+        rope: Rope,
+        positions: Tensor,
+        write: Sequence[slice],
+        plan: Plan,
+        lengths: Tensor | None = None,
+    ) -> None:
+        self._arena, self._turned, self._plan = arena, rope.at(positions, lengths), plan
         slots = np.concatenate([np.arange(run.start, run.stop) for run in write] or [np.zeros(0, np.int64)])
         self._slots = write[0] if len(write) == 1 else torch.from_numpy(slots).to(positions.device)
 

@@ -98,9 +98,12 @@ class Runs:
     def __call__(self, q: Tensor, keys: Tensor, values: Tensor, scale: float, out: Tensor, lse: Tensor) -> None:
         """Write what the rows hear to out [t, heads, dim] and lse [t, heads], both contiguous; leave other rows alone.
 
-        q [t, heads, dim]; keys and values [kv_heads, slots, dim].
+        q [t, heads, dim]; keys and values [kv_heads, slots, dim]. That the rows and slots are there is for the caller
+        to see to. Raises ValueError for shapes that do not belong together.
         """
         _, heads, dim = q.shape
+        if keys.shape != values.shape or keys.shape[2] != dim or heads % keys.shape[0]:
+            raise ValueError(f"queries {[*q.shape]} cannot hear keys {[*keys.shape]} and values {[*values.shape]}")
         size = len(self._rows) * heads * (dim + 1)
         if self._room.numel() < size:
             self._room = torch.empty(size)
