@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import math
 from collections import defaultdict
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Sequence
+from functools import cached_property
 from itertools import pairwise
 from typing import NamedTuple, Protocol
 
@@ -161,24 +162,19 @@ class Plan:
     """
 
     def __init__(self, parts: Sequence[Part], *, share: bool = True) -> None:
-        prefilled = np.concatenate(
-            [rows for part in parts if part.causal and len(rows := _numbers(part.rows)) > FEW]
-            or [np.zeros(0, np.int64)]
-        )
-        prefills: list[_Group] = []
-        decodes: list[_Group] = []
-        for part in parts:
-            rows = _numbers(part.rows)
-            long = np.isin(rows, prefilled) if len(prefilled) else np.zeros(len(rows), bool)
-            for chosen, groups in ((rows[long], prefills), (rows[~long], decodes)):
-                if len(chosen) and _length(part.slots):
-                    groups.append(_Group(chosen, part.slots, part.causal and len(rows) > 1))
-        self._rows = _end(group.rows for group in (*prefills, *decodes))
-        self._slots = _end(group.slots for group in (*prefills, *decodes))
+        groups = [group for group in map(_group, parts) if len(group.rows) and _length(group.slots) > 0]
+        prefilled = _together([group.rows for group in groups if group.causal and len(group.rows) > FEW])
+        prefills, decodes = _divided(groups, prefilled) if len(prefilled) else ([], groups)
+        self._rows = _end([_together([group.rows for group in groups])])
+        self._slots = _end([group.slots for group in groups])
         decodes = _shared(decodes) if share else [each for group in decodes for each in _apart(group)]
         self.read = sum(_length(group.slots) for group in (*prefills, *decodes))
         self._runs = _runs(decodes)
-        self._prefills, self._decodes = _alike(prefills), _alike(decodes)
+        self._prefills, self._groups = _alike(prefills), decodes
+
+    @cached_property
+    def _decodes(self) -> list[_Alike]:
+        return _alike(self._groups)
 
     def __call__(self, q: Tensor, keys: Tensor, values: Tensor, scale: float) -> Partial:
         """What every row of q [t, heads, dim] hears, as out [t, heads, dim] and lse [t, heads]; see `attend`."""
@@ -254,6 +250,11 @@ def _gathered(q: Tensor, keys: Tensor, values: Tensor, chosen: Tensor, unit: int
     return Partial(heard.out.view(t, heads, dim), heard.lse.view(t, heads))
 
 
+def _group(part: Part) -> _Group:
+    rows = _numbers(part.rows)
+    return _Group(rows, part.slots, part.causal and len(rows) > 1)
+
+
 def _numbers(rows: slice | Tensor) -> Ints:
     return np.arange(rows.start, rows.stop) if isinstance(rows, slice) else rows.cpu().numpy().astype(np.int64)
 
@@ -262,7 +263,7 @@ def _length(slots: slice | Tensor) -> int:
     return slots.stop - slots.start if isinstance(slots, slice) else len(slots)
 
 
-def _end(numbers: Iterable[Ints | Tensor | slice]) -> int:
+def _end(numbers: Sequence[Ints | Tensor | slice]) -> int:
     """One more than the greatest number; IndexError for one below zero."""
     reach = [
         (some.start, some.stop) if isinstance(some, slice) else (int(some.min()), int(some.max()) + 1)
@@ -279,6 +280,22 @@ def _within(end: int, size: int, what: str) -> None:
         raise IndexError(f"{what} up to {end - 1} are asked for, those from {size} on are not there")
 
 
+def _together(rows: Sequence[Ints]) -> Ints:
+    return np.concatenate(rows or [np.zeros(0, np.int64)])
+
+
+def _divided(groups: Sequence[_Group], prefilled: Ints) -> tuple[list[_Group], list[_Group]]:
+    """The groups of the prefilled rows, and those of all others."""
+    prefills: list[_Group] = []
+    decodes: list[_Group] = []
+    for group in groups:
+        long = np.isin(group.rows, prefilled)
+        for rows, half in ((group.rows[long], prefills), (group.rows[~long], decodes)):
+            if len(rows):
+                half.append(group._replace(rows=rows))
+    return prefills, decodes
+
+
 def _shared(groups: Sequence[_Group]) -> list[_Group]:
     """One group for all rows that hear the same run whole, in the order in which the runs first come."""
     found: dict[object, list[_Group]] = defaultdict(list)
@@ -286,7 +303,7 @@ def _shared(groups: Sequence[_Group]) -> list[_Group]:
         run = group.slots
         found[(run.start, run.stop) if isinstance(run, slice) and not group.causal else number].append(group)
     return [
-        same[0] if len(same) == 1 else same[0]._replace(rows=np.concatenate([group.rows for group in same]))
+        same[0] if len(same) == 1 else same[0]._replace(rows=_together([group.rows for group in same]))
         for same in found.values()
     ]
 
@@ -313,8 +330,7 @@ def _alike(groups: Sequence[_Group]) -> list[_Alike]:
     found: dict[bytes, list[_Group]] = defaultdict(list)
     for group in groups:
         found[group.rows.tobytes()].append(group)
-    everyone = np.concatenate([same[0].rows for same in found.values()] or [np.zeros(0, np.int64)])
-    often = np.bincount(everyone)
+    often = np.bincount(_together([same[0].rows for same in found.values()]))
     return [_Alike(_adjoining(same[0].rows), same, bool((often[same[0].rows] == 1).all())) for same in found.values()]
 
 
