@@ -5,7 +5,6 @@ from __future__ import annotations
 import difflib
 import importlib
 import inspect
-import typing
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from functools import cache
@@ -174,14 +173,22 @@ def _read(spec: str, family: str | None) -> tuple[Recipe, dict[str, Any]]:
     """The recipe that a spec names and the parameters that it sets."""
     name, _, settings = spec.partition(":")
     made = find(name.strip(), family)
-    hints = typing.get_type_hints(made.build)
     chosen: dict[str, Any] = {}
     for key, value in _settings(spec, settings):
         if key not in made.parameters:
             known = ", ".join(made.parameters) or "none"
             raise UnknownRecipe(f"{made.name} has no parameter {key!r} in {spec!r}; it has {known}")
-        chosen[key] = _value(spec, key, value, hints.get(key, str))
+        chosen[key] = _value(spec, key, value, _kind(made.parameters[key]))
     return made, chosen
+
+
+def _kind(parameter: inspect.Parameter) -> type | None:
+    """The type that a parameter is annotated with, where it is one that a spec can set.
+
+    Other annotations are not looked at: they may name what a module of recipes does not import when it is loaded.
+    """
+    kinds: dict[str, type] = {"bool": bool, "int": int, "float": float, "str": str, "_empty": str}
+    return kinds.get(getattr(parameter.annotation, "__name__", parameter.annotation))
 
 
 def specs(text: str) -> tuple[str, ...]:

@@ -1,11 +1,20 @@
 """Tokens to tokens: the models that run here, on NumPy or PyTorch.
 
-encoder.py  BERT-family encoders       byte_lm.py  the language model that comes with the package, of bytes
-tensors.py  weights out of a file      recall.py   what a text has said before, as a correction of that model
-threads.py  work on all cores
+The engine, in the order of a request's way (docs/engine.md):
 
-config.py   a decoder's shape          decoder.py  the Llama family: tokens to logits
-weights.py  its tensors, checked       rope.py     where a token stands
-linear.py   few rows, many, int8       experts.py  mixtures, and who hears whom
-text.py     token ids, chats, streams
+loop.py        requests to tokens        schedule/      who is computed next
+kv/            what is kept, and where   attention.py   who hears what, in parts that are merged
+decoder.py     the Llama family          sample/        logits to the next token
+config.py      a decoder's shape         weights.py     its tensors, checked
+rope.py        where a token stands      linear.py      products of few rows, of many, in int8
+experts.py     mixtures                  text.py        token ids, chats, streams
+kernels/       few queries and few rows, compiled where that can be
+simulate/      the same schedulers against a cost model
+
+bias.py        biases as thin factors    dual_chunk.py  beyond the trained length
+softmax.py     in two readings           recipes.py     ways to attend
+
+encoder.py     BERT-family encoders      byte_lm.py     the language model that comes with the package, of bytes
+tensors.py     weights out of a file     recall.py      what a text has said before, as a correction of that model
+threads.py     work on all cores
 """
