@@ -107,7 +107,7 @@ class Draft:
         """Go on with the prompts of at most so many requests that have begun; how many there are."""
         split, begun = self.scheduler.split, 0
         for one in self.running:
-            if one.produced and one.left == 1:
+            if one.produced and one.prompt_tokens + one.produced - one.computed == 1:
                 continue
             if begun == most:
                 break

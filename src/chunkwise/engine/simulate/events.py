@@ -160,10 +160,11 @@ class _Engine:
             steps = int(np.searchsorted(ends, self.coming[-1].arrival)) + 1
             lasting, ends = lasting[:steps], ends[:steps]
         steps, self.now = len(ends), float(ends[-1])
-        self.memory.grow(sum(work.tokens for work in prompts if not work.request.chunk) + steps * len(decodes))
+        fresh = sum(work.tokens for work in prompts if not work.request.chunk)
+        self.memory.grow(fresh + steps * len(decodes))
         made.peak = max(made.peak, self.memory.used)
         made.steps += steps
-        made.tokens += sum(work.tokens for work in prompts) + steps * len(decodes)
+        made.tokens += fresh + steps * len(decodes)
         made.busy += self.now - start
         made.loads += steps * self.cost.loads(parts)
         self.passes.append((start, self.now, self.memory.used, len(self.running)))
@@ -215,7 +216,9 @@ class _Engine:
             if job.last != start:
                 gap = first - job.last
                 late.append(gap)
-            job.worst = max(job.worst, gap, later)
+            gap = later if later > gap else gap
+            if gap > job.worst:
+                job.worst = gap
             job.last = last
             job.computed += steps
             job.produced += steps
