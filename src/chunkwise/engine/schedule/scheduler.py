@@ -74,6 +74,7 @@ class Draft:
         self.prompts: list[tuple[Request, int]] = []
         self.admitted: list[Seat] = []
         self.preempted: list[Request] = []
+        self.short = False
 
     def decode(self) -> None:
         """One token for every request that is past its prompt; for want of memory others are preempted."""
@@ -91,6 +92,7 @@ class Draft:
         if any(one is gone for gone in self.preempted):
             return False
         while overrun or self.free < 1:
+            self.short = True
             victim = one if overrun else self.running[-1]
             self._drop(victim)
             if victim is one:
@@ -123,10 +125,13 @@ class Draft:
         self.free -= slots
 
     def admit(self, most: int = LONG) -> int:
-        """Take in waiting requests, at most so many, while there are seats, budget and memory; how many."""
+        """Take in waiting requests, at most so many, while there are seats, budget and memory; how many.
+
+        Nobody is taken in by a step that had to preempt someone for want of memory.
+        """
         scheduler, memory, before = self.scheduler, self.memory, len(self.admitted)
         seats = min(most, scheduler.seats - len(self.running))
-        if not self.waiting or seats < 1 or self.budget < 1 or self.free < 1:
+        if self.short or not self.waiting or seats < 1 or self.budget < 1 or self.free < 1:
             return 0
         spare = self._spare()
         for one in self.waiting:
@@ -138,7 +143,7 @@ class Draft:
             if slots <= spare and tokens:
                 spare -= slots
                 self.admitted.append(Seat(one, claim))
-                self._take(one, tokens, held + tokens - memory.shared(one))
+                self._take(one, tokens, held + tokens - self._shared(one))
             elif not scheduler.order.skips:
                 break
         return len(self.admitted) - before
@@ -154,7 +159,11 @@ class Draft:
     def _need(self, one: Request) -> tuple[int, int]:
         """Slots to set aside for a waiting request, and how many of them, or of those it fills first, are not there."""
         claim = self.scheduler.reserve.claim(one)
-        return claim, max(claim, one.tokens) - self.memory.shared(one)
+        return claim, max(claim, one.tokens) - self._shared(one)
+
+    def _shared(self, one: Request) -> int:
+        """Slots that a waiting request finds held by others, none of whom gives them up in this step."""
+        return 0 if self.preempted or self.ended else self.memory.shared(one)
 
     def make_way(self) -> None:
         """Preempt from the last up for waiting requests of a lower level, as many of these as then find a place."""

@@ -95,7 +95,7 @@ def bulk(
         taken = min(max(waiting, least), most)
         left = max(waiting, least) - taken
         time = service(taken)
-        arrivals = _poisson(rate * time.values, states - left) .T @ time.chances
+        arrivals = _poisson(rate * time.values, states - left).T @ time.chances
         moves[waiting, left:] = arrivals
         moves[waiting, -1] += max(0.0, 1 - arrivals.sum())
         gathering = counts[waiting:least]

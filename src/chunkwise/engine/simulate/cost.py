@@ -223,7 +223,13 @@ def fit(measured: npt.ArrayLike, slots: int = 1 << 20) -> tuple[Fitted, float]:
     negative: one that would be is left out, and the others are fitted again. Raises UserError for what is no such table.
     """
     table = np.atleast_2d(np.asarray(measured, dtype=np.float64))
-    if table.ndim != 2 or table.shape[1] != 5 or not len(table) or not np.isfinite(table).all() or table[:, 4].min() <= 0:
+    if (
+        table.ndim != 2
+        or table.shape[1] != 5
+        or not len(table)
+        or not np.isfinite(table).all()
+        or table[:, 4].min() <= 0
+    ):
         raise UserError("measured steps are rows of five numbers: tokens, rows, keys heard, keys read, seconds above 0")
     seconds = table[:, 4]
     what = np.column_stack([np.ones(len(table)), table[:, :4]]) / seconds[:, None]
@@ -307,5 +313,3 @@ def _made(kind: type[Any], told: Any, what: str) -> Any:
         return kind(**told)
     except TypeError:
         raise UserError(f"{what} is an object of {', '.join(names)}; got {json.dumps(told)[:80]}") from None
-
-

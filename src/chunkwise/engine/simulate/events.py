@@ -73,7 +73,8 @@ class _Engine:
         self.waiting: list[Job] = []
         self.running: list[Job] = []
         self.now = 0.0
-        self.gaps: list[np.ndarray] = []
+        self.gaps: list[tuple[float, float]] = []
+        self.stretches: list[np.ndarray] = []
         self.passes: list[tuple[float, float, int, int]] = []
 
     def run(self) -> Run:
@@ -93,7 +94,7 @@ class _Engine:
                 self.now = self.coming[-1].arrival
         made = self.made
         made.end, made.hits = self.now, self.memory.hits
-        made.gaps = np.concatenate(self.gaps) if self.gaps else made.gaps
+        made.gaps = np.concatenate([np.array(self.gaps, dtype=np.float64).reshape(-1, 2), *self.stretches])
         made.passes = np.array(self.passes, dtype=np.float64).reshape(-1, 4)
         return made
 
@@ -150,16 +151,16 @@ class _Engine:
         prompts = [work for work in step.work if id(work.request) not in known] if known is not None else []
         alone = self.jump and not prompts and not any(lost)
         parts = self._parts(decodes, prompts)
-        lasting = self._lasting(parts, len(decodes), self._stretch(step, decodes) if alone else 1)
+        first = float(self.cost.seconds(parts))
         if any(lost):
-            beside = self.scheduler.preempt.overlapped
-            lasting = (np.maximum(lasting, lost.copying) if beside else lasting + lost.copying) + lost.encoding
-        ends = np.add.accumulate(np.concatenate([[start], lasting]))[1:]
-        if self.coming and len(ends) > 1:
-            # Whoever comes during a step is seen when it ends.
-            steps = int(np.searchsorted(ends, self.coming[-1].arrival)) + 1
-            lasting, ends = lasting[:steps], ends[:steps]
-        steps, self.now = len(ends), float(ends[-1])
+            first = max(first, lost.copying) if self.scheduler.preempt.overlapped else first + lost.copying
+            first += lost.encoding
+        steps = self._stretch(step, decodes, first) if alone else 1
+        later = np.zeros(0)
+        self.now += first
+        if steps > 1:
+            later, self.now = self._later(parts[0], len(decodes), steps)
+            steps = 1 + len(later)
         fresh = sum(work.tokens for work in prompts if not work.request.chunk)
         self.memory.grow(fresh + steps * len(decodes))
         made.peak = max(made.peak, self.memory.used)
@@ -168,15 +169,31 @@ class _Engine:
         made.busy += self.now - start
         made.loads += steps * self.cost.loads(parts)
         self.passes.append((start, self.now, self.memory.used, len(self.running)))
-        done = self._decoded(decodes, start, lasting, ends)
+        done = self._decoded(decodes, start, first, later)
         for work in prompts:
             done = self._prefilled(work) or done
         if done:
             self.running = [one for one in self.running if not one.ended]
 
-    def _stretch(self, step: Step, decodes: Sequence[Job]) -> int:
-        """For how many passes the same requests decode, unless somebody comes."""
-        return min(step.holds, LONGEST, min([one.output_tokens - one.produced for one in decodes]))
+    def _stretch(self, step: Step, decodes: Sequence[Job], first: float) -> int:
+        """For how many passes the same requests decode, unless somebody comes; the first takes so many seconds."""
+        steps = min(step.holds, LONGEST, min([one.output_tokens - one.produced for one in decodes]))
+        if self.coming and first > 0:  # no pass is shorter than the one before
+            steps = min(steps, 2 + int((self.coming[-1].arrival - self.now) / first))
+        return steps
+
+    def _later(self, part: Part, decodes: int, steps: int) -> tuple[np.ndarray, float]:
+        """float64 [steps - 1 at most], seconds of each pass after the first, and when the last of them ends.
+
+        Whoever comes during a pass is seen when it ends, so none follows that. Times are added one by one, as they are
+        where every pass is taken by itself.
+        """
+        read = part.read + decodes * np.arange(1, steps)
+        lasting = np.broadcast_to(np.asarray(self.cost.seconds([part._replace(read=read)]), np.float64), (steps - 1,))
+        ends = np.add.accumulate(np.concatenate([[self.now], lasting]))
+        if self.coming:
+            steps = int(np.searchsorted(ends, self.coming[-1].arrival)) + 1
+        return lasting[: steps - 1], float(ends[:steps][-1])
 
     def _parts(self, decodes: Sequence[Job], prompts: Sequence[Work]) -> list[Part]:
         """What is to be paid for: one part, or two where prompts pass some of the layers only."""
@@ -193,43 +210,32 @@ class _Engine:
             parts.append(Part(1 - share, len(decodes), len(decodes), 0.0, read))
         return parts
 
-    def _lasting(self, parts: Sequence[Part], decodes: int, steps: int) -> np.ndarray:
-        """float64 [steps], seconds of each pass."""
-        first = float(self.cost.seconds(parts))
-        if steps > 1 and self.coming and first > 0:  # no pass is shorter than the one before
-            steps = min(steps, 2 + int((self.coming[-1].arrival - self.now) / first))
-        if steps == 1:
-            return np.array([first])
-        grown = parts[0]._replace(read=parts[0].read + decodes * np.arange(steps))
-        return np.broadcast_to(np.asarray(self.cost.seconds([grown]), dtype=np.float64), (steps,))
+    def _decoded(self, decodes: Sequence[Job], start: float, first: float, later: np.ndarray) -> bool:
+        """A token for each in each pass; whether anyone is done.
 
-    def _decoded(self, decodes: Sequence[Job], start: float, lasting: np.ndarray, ends: np.ndarray) -> bool:
-        """A token for each in each pass; whether anyone is done."""
-        if not decodes:
-            return False
-        steps, first, last = len(ends), float(ends[0]), float(ends[-1])
-        prompt, later = float(lasting[0]), float(lasting[1:].max(initial=0.0))
+        first, later: seconds of the first pass, which began at `start`, and of those after it.
+        """
+        steps, longest = 1 + len(later), float(later.max(initial=0.0))
         late: list[float] = []
         done = False
         for job in decodes:
-            gap = prompt
+            gap = first
             if job.last != start:
-                gap = first - job.last
+                gap = start + first - job.last
                 late.append(gap)
-            gap = later if later > gap else gap
+            gap = longest if longest > gap else gap
             if gap > job.worst:
                 job.worst = gap
-            job.last = last
+            job.last = self.now
             job.computed += steps
             job.produced += steps
             if job.produced >= job.output_tokens:
                 self._end(job)
                 done = True
-        in_time = np.full(steps, float(len(decodes)))
-        in_time[0] -= len(late)
-        self.gaps.append(np.column_stack([lasting, in_time]))
-        if late:
-            self.gaps.append(np.column_stack([late, np.ones(len(late))]))
+        self.gaps += [(gap, 1.0) for gap in late]
+        self.gaps.append((first, len(decodes) - len(late)))
+        if len(later):
+            self.stretches.append(np.column_stack([later, np.full(len(later), float(len(decodes)))]))
         return done
 
     def _prefilled(self, work: Work) -> bool:
@@ -246,7 +252,7 @@ class _Engine:
         if job.produced:
             gap = self.now - job.last
             job.worst = max(job.worst, gap)
-            self.gaps.append(np.array([[gap, 1.0]]))
+            self.gaps.append((gap, 1.0))
         else:
             job.first = self.now
         job.last = self.now

@@ -139,7 +139,9 @@ def generate(
     what cannot be drawn.
     """
     if rate < 0 or count < 0 or prompt < 1 or output < 1 or spread < 0 or not np.isfinite([rate, spread]).all():
-        raise UserError(f"cannot draw {count} requests at {rate}/s of {prompt} + {output} tokens: give positive numbers")
+        raise UserError(
+            f"cannot draw {count} requests at {rate}/s of {prompt} + {output} tokens: give positive numbers"
+        )
     random = np.random.default_rng(seed)
     arrivals = np.cumsum(random.exponential(1.0 / rate, count)) if rate else np.zeros(count)
     lengths = [
@@ -156,6 +158,13 @@ def made(rows: np.ndarray, random: np.random.Generator, speed: float = 1.0) -> l
     longest = int(max(1, rows[:, 2].max()))
     guesses = np.rint(rows[:, 2] * np.exp(SPREAD * random.standard_normal(len(rows)))).clip(1, longest)
     return [
-        Job(number, max(1, int(prompt)), longest, float(at) / speed, predicted=int(guess), output_tokens=max(1, int(out)))
+        Job(
+            number,
+            max(1, int(prompt)),
+            longest,
+            float(at) / speed,
+            predicted=int(guess),
+            output_tokens=max(1, int(out)),
+        )
         for number, ((at, prompt, out), guess) in enumerate(zip(rows.tolist(), guesses.tolist(), strict=True))
     ]
