@@ -54,7 +54,8 @@ def test_fcfs() -> None:
         return [job.first for job in run.jobs] == sorted(job.first for job in run.jobs)
 
     run, control = served(jobs, "fcfs", slots=4000), served(jobs, "s3", slots=4000)
-    assert ordered(run) and not ordered(control)
+    assert ordered(run)
+    assert not ordered(control)
     cautious = dataclasses.replace(made("fcfs"), reserve=worst_case())
     assert run.end < 0.6 * served(jobs, cautious, slots=4000).end
     # What it is the control for: the prompt stalls everybody.
@@ -71,7 +72,8 @@ def test_sarathi() -> None:
     jobs = [Job(n, 900, 60, 0.0, output_tokens=60) for n in range(40)]
     run, control = (served(jobs, spec, A6000, 20_000) for spec in ("sarathi:chunk=256,seats=5", "fcfs:seats=5"))
     assert run.end < 0.9 * control.end
-    assert waited(run) < 0.5 * waited(control)
+    stalled, stalls = (waited(served(chatting_and_a_long_prompt(), spec)) for spec in ("sarathi", "fcfs"))
+    assert stalled < 0.2 * stalls
     assert max(work_tokens(jobs, "sarathi:chunk=256")) <= 256 < max(work_tokens(jobs, "fcfs"))
 
 
@@ -99,7 +101,7 @@ def steps(jobs: Sequence[Job], spec: str) -> list[Step]:
 
 
 def test_sarathi_serve() -> None:
-    """The longest wait between tokens is a step of the budget, though a prompt of sixteen budgets comes; not so FCFS."""
+    """The longest wait between tokens is one step of the budget though a prompt of sixteen comes; not so FCFS."""
     jobs = chatting_and_a_long_prompt()
     run, control = served(jobs, "sarathi-serve:budget=512"), served(jobs, "fcfs")
     most = A100.seconds([Part(1, 512, 17, 512 * 8000.0, 16 * 400.0)])
@@ -169,7 +171,7 @@ def test_batchllm() -> None:
 
 
 def test_s3() -> None:
-    """More requests run at once in the same memory than by the worst case; those predicted too short end all the same."""
+    """More requests run at once in a memory than by the worst case; those predicted too short end all the same."""
     random = np.random.default_rng(0)
     lengths = random.integers(5, 200, 80)
     jobs = [
@@ -184,7 +186,7 @@ def test_s3() -> None:
 
 
 def test_fastswitch() -> None:
-    """Fair turns with few copies, none of what lies outside already, and without waiting for them; each control loses."""
+    """Fair turns with few copies, none of what lies outside already, and no wait for them; each control loses."""
     jobs = [Job(n, 300, 200, 0.02 * n, output_tokens=40 if n % 4 else 200) for n in range(60)]
     slots = 5000
     fair = made("fastswitch:turn=16")
@@ -239,7 +241,7 @@ def test_infinite_sampling() -> None:
 def test_mg1_token_limit() -> None:
     """The wait is the formula's, with the limit and without, and the limit that cuts one in a hundred halves it."""
     random = np.random.default_rng(3)
-    count, rate, slope = 6_000, 8.0, 1e-3
+    count, rate, slope = 4_000, 8.0, 1e-3
     lengths = np.where(random.random(count) < 0.01, 2000, 1 + random.integers(0, 120, count))
     arrivals = np.cumsum(random.exponential(1 / rate, count))
     jobs = [

@@ -1,4 +1,4 @@
-"""Every scheduler: budget, seats and memory hold, every request ends, every token is accounted for, decodes never wait."""
+"""Every scheduler: budget, seats and memory hold, everyone ends, tokens are accounted for, decodes never wait."""
 
 from __future__ import annotations
 
@@ -153,7 +153,7 @@ def test_a_scheduler_at_fault_is_told() -> None:
     jobs = [Job(0, 8, 4, output_tokens=4)]
     with pytest.raises(ChunkwiseError, match="no work for 1 waiting"):
         simulate(jobs, Idle(Scheduler()), PRICES, 20)  # type: ignore[arg-type]
-    with pytest.raises(ChunkwiseError, match="Memory.free"):
+    with pytest.raises(ChunkwiseError, match="keep to Memory"):
         simulate(jobs, Greedy(Scheduler()), PRICES, 20)  # type: ignore[arg-type]
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections import defaultdict
 from collections.abc import Callable, Hashable, Sequence
 from dataclasses import dataclass
+from itertools import pairwise
 from typing import Any, TypeAlias
 
 from chunkwise.engine.schedule.request import Request
@@ -66,8 +67,8 @@ def by_group() -> Order:
     def plan(requests: Sequence[Request]) -> None:
         """Groups are found in the prompts where no one has named them; the place of each becomes its priority."""
         unnamed = [one for one in requests if one.group is None]
-        for one, (group, shared) in zip(unnamed, first_level([_symbols(one) for one in unnamed]), strict=True):
-            one.group, one.prefix = group, shared * (one.block if one.prompt is None else 1)
+        for one, (name, shared) in zip(unnamed, first_level([_symbols(one) for one in unnamed]), strict=True):
+            one.group, one.prefix = name, shared * (one.block if one.prompt is None else 1)
         members = defaultdict[Hashable, list[Request]](list)
         for one in requests:
             members[one.id if one.group is None else one.group].append(one)
@@ -95,8 +96,8 @@ def first_level(prompts: Sequence[Sequence[Any]]) -> list[tuple[int | None, int]
     most symbols, where a group of n that shares d saves (n - 1) d. Found from the leaves up: a node is either one group
     or the best of its children. Symbols must be comparable.
     """
-    order = sorted(range(len(prompts)), key=lambda at: prompts[at])
-    alike = [_common(prompts[a], prompts[b]) for a, b in zip(order, order[1:], strict=False)]
+    order = sorted(range(len(prompts)), key=lambda at: tuple(prompts[at]))
+    alike = [_common(prompts[a], prompts[b]) for a, b in pairwise(order)]
     found: list[tuple[int | None, int]] = [(None, 0)] * len(prompts)
 
     def settle(node: _Node) -> None:

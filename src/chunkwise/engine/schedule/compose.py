@@ -9,7 +9,7 @@ if TYPE_CHECKING:
     from chunkwise.engine.schedule.scheduler import Draft
 
 Compose: TypeAlias = Callable[["Draft"], object]
-"""Fills a draft by its four acts (make way, decode, prefill, admit) in some order; what comes first is never stalled."""
+"""Fills a draft by its acts (make way, decode, prefill, admit) in some order; what comes first is never stalled."""
 
 
 def stall_free(draft: Draft) -> None:

@@ -83,7 +83,7 @@ def layered_prefill(layers: int = 48, groups: int = 16, per: int = 512, budget: 
     family="serve-schedule",
     seed="BatchLLM: Optimizing Large Batched LLM Inference with Global Prefix Sharing and Throughput-oriented "
     "Token Batching",
-    claim="a prefix that requests share is computed once for all of them, and an offline batch is done sooner than FCFS",
+    claim="a prefix that requests share is computed once for all, and an offline batch is done sooner than by FCFS",
 )
 def batchllm(budget: int = 8192, seats: int = 8192) -> Scheduler:
     """Groups of one prefix after another, those first that decode most for their prefill; admitted by memory alone.
@@ -99,7 +99,7 @@ def batchllm(budget: int = 8192, seats: int = 8192) -> Scheduler:
     "s3",
     family="serve-schedule",
     seed="S^{3}: Increasing GPU Utilization during Generative Inference for Higher Throughput",
-    claim="memory set aside by predicted length holds more requests than by the worst case, and the mispredicted end too",
+    claim="memory set aside by predicted length holds more requests than by the worst case; the mispredicted end too",
 )
 def s3(buckets: int = 10, longest: int = 0, budget: int = 8192, seats: int = 256) -> Scheduler:
     """Slots for the prompt and the bucket of the predicted length, the largest that fits first.
@@ -116,7 +116,7 @@ def s3(buckets: int = 10, longest: int = 0, budget: int = 8192, seats: int = 256
     "fastswitch",
     family="serve-schedule",
     seed="FastSwitch: Optimizing Context Switching Efficiency in Fairness-aware Large Language Model Serving",
-    claim="fair turns cost few copies: runs of blocks in one, none of what was copied before, and no step waits for them",
+    claim="fair turns cost few copies: runs of blocks in one, none of what was copied before, and no step waits",
 )
 def fastswitch(turn: int = 64, run: int = 1024, budget: int = 2048, seats: int = 256) -> Scheduler:
     """Who has had fewer turns of `turn` tokens preempts who has had more; what is preempted is swapped, not dropped.

@@ -6,7 +6,7 @@ import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, fields
 from pathlib import Path
-from typing import Any, NamedTuple, Protocol, TypeAlias
+from typing import Any, NamedTuple, Protocol, TypeAlias, cast
 
 import numpy as np
 import numpy.typing as npt
@@ -243,7 +243,8 @@ def fit(measured: npt.ArrayLike, slots: int = 1 << 20) -> tuple[Fitted, float]:
             break
         kept = np.delete(kept, found.argmin())
     error = float(np.abs(what @ prices - 1).mean())
-    return Fitted(*map(float, prices), slots=slots), error
+    base, token, row, heard, reading = map(float, prices)
+    return Fitted(base, token, row, heard, reading, slots), error
 
 
 # Data sheets: dense 16-bit tensor FLOP/s, memory bandwidth and size, link one way.
@@ -291,7 +292,7 @@ def read(hardware: str, model: str = "llama-3-8b", devices: int = 1) -> Cost:
     if "measured" in told:
         return fit(told["measured"], slots)[0]
     if "fitted" in told:
-        return _made(Fitted, {"slots": slots, **told["fitted"]}, "fitted")
+        return cast(Fitted, _made(Fitted, told["fitted"], "fitted", slots=slots))
     if "hardware" not in told:
         raise UserError(f"{hardware}: it has none of hardware, fitted, measured")
     device = _named(Hardware, HARDWARE, told["hardware"], "hardware")
@@ -307,9 +308,9 @@ def _named(kind: type[Any], known: Mapping[str, Any], told: Any, what: str) -> A
     return _made(kind, told, what)
 
 
-def _made(kind: type[Any], told: Any, what: str) -> Any:
+def _made(kind: type[Any], told: Any, what: str, **more: Any) -> Any:
     names = [one.name for one in fields(kind)]
     try:
-        return kind(**told)
+        return kind(**{**more, **told})
     except TypeError:
         raise UserError(f"{what} is an object of {', '.join(names)}; got {json.dumps(told)[:80]}") from None
