@@ -47,7 +47,7 @@ def waited(run: Run) -> float:
 
 
 def test_fcfs() -> None:
-    """First tokens come in order of arrival and memory is not set aside, where largest first and worst case do neither."""
+    """First tokens come in order of arrival, not by size, and memory that is not set aside serves more at once."""
     jobs = [Job(n, 100 + 90 * (n % 3), 400, 0.001 * n, output_tokens=20) for n in range(60)]
 
     def ordered(run: Run) -> bool:

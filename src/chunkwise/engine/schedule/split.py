@@ -39,11 +39,11 @@ def by_tokens(most: int = 0) -> Split:
 
 @dataclass(frozen=True)
 class ByLayers(Split):
-    """Whole prompts, a group of layers a step. model_layers: of the model; groups: most of them; per: tokens that one group is for.
+    """Whole prompts, a group of layers a step. groups: most of them; per: tokens that one group is for.
 
-    Up to `per` tokens pass in one step; twice as many take twice as many steps, up to 8, and `groups`
-    beyond 8 `per`, so a step costs about what a chunk of `per` tokens would, but every layer's weights are read once for the
-    prompt. From Tokens to Layers: Redefining Stall-Free Scheduling for LLM Serving with Layered Prefill.
+    Up to `per` tokens pass in one step; twice as many take twice as many steps, up to 8, and `groups` beyond 8 `per`.
+    A step costs about what a chunk of `per` tokens would, but every layer's weights are read once for the prompt. From
+    Tokens to Layers: Redefining Stall-Free Scheduling for LLM Serving with Layered Prefill.
     """
 
     groups: int = 16

@@ -147,19 +147,20 @@ class Roofline:
         total: Number = self.hardware.launch
         rows = 0
         for part in parts:
-            total = total + part.share * (self._linear(part.tokens) + self._reduced(part.tokens))
+            total = total + part.share * (self.linear(part.tokens) + self.reduced(part.tokens))
             total = total + part.share * (part.heard * self._heard + part.read * self._read)
             rows = max(rows, part.rows)
         head = float(self.shape.vocab * self.shape.width)
         return total + max(2 * head * rows / self.flops, head * self.shape.bytes / self.bandwidth if rows else 0.0)
 
-    def _linear(self, tokens: int) -> float:
+    def linear(self, tokens: int) -> float:
+        """Seconds of all layers' matrix products for so many tokens."""
         shape = self.shape
         active = shape.attention_weights + shape.expert_weights * max(1, shape.chosen)
         read = shape.attention_weights + shape.expert_weights * (shape.touched(tokens) if shape.experts else 1)
         return shape.layers * max(2 * active * tokens / self.flops, read * shape.bytes / self.bandwidth)
 
-    def _reduced(self, tokens: int) -> float:
+    def reduced(self, tokens: int) -> float:
         """Seconds of all-reduces over the devices, in a ring."""
         if self.devices == 1:
             return 0.0
@@ -220,7 +221,7 @@ def fit(measured: npt.ArrayLike, slots: int = 1 << 20) -> tuple[Fitted, float]:
     """The price list nearest to what was measured, by least squares on relative errors, and its mean relative error.
 
     measured: [n, 5], a step each: tokens, rows, keys heard by prompts, keys read by decodes, seconds. No price is
-    negative: one that would be is left out, and the others are fitted again. Raises UserError for what is no such table.
+    negative: one that would be is left out, and the others are fitted again. Raises UserError for no such table.
     """
     table = np.atleast_2d(np.asarray(measured, dtype=np.float64))
     if (

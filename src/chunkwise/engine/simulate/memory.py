@@ -78,7 +78,7 @@ class Slots:
             self._idle.popitem(last=False)
         if self.used > self.total:
             raise ChunkwiseError(
-                f"a scheduler used {self.used:,} slots of {self.total:,}; it must keep to Memory.free: this is a fault in it"
+                f"{self.used:,} slots in use of {self.total:,}: the scheduler is at fault, it must keep to Memory.free"
             )
 
     def publish(self, request: Request) -> None:

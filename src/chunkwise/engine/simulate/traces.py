@@ -68,8 +68,7 @@ def read(path: Path, limit: int | None = None, seed: int = 0, speed: float = 1.0
 
 def _rows(path: Path, limit: int | None) -> Iterator[dict[str, Any]]:
     try:
-        opened = gzip.open(path, "rt", encoding="utf-8") if path.suffix == ".gz" else path.open(encoding="utf-8")
-        with opened as lines:
+        with (gzip.open if path.suffix == ".gz" else open)(path, "rt", encoding="utf-8") as lines:
             for number, line in enumerate(lines):
                 if not line.strip():
                     continue
@@ -111,8 +110,9 @@ def _drawn(
 
 
 def _gaps(window: dict[str, Any], random: np.random.Generator) -> np.ndarray:
+    """Times between arrivals; the scale of the family says no more than the rate does."""
     most = int(window["rate"] * 600 * 1.5) + 20
-    shape, scale = float(window["p1"] or 0), float(window["p2"] or 0)
+    shape = float(window["p1"] or 0)
     if window["family"] == "Gamma" and shape > 0:
         gaps = random.gamma(shape, 1.0, most) / shape
     elif window["family"] == "Weibull" and shape > 0:
@@ -120,7 +120,6 @@ def _gaps(window: dict[str, Any], random: np.random.Generator) -> np.ndarray:
         gaps /= gaps.mean()
     else:
         gaps = random.exponential(1.0, most)
-    del scale  # the rate says the same, and is given to the window
     return np.asarray(gaps / window["rate"])
 
 
