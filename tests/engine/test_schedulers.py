@@ -153,7 +153,7 @@ def test_a_scheduler_at_fault_is_told() -> None:
     jobs = [Job(0, 8, 4, output_tokens=4)]
     with pytest.raises(ChunkwiseError, match="no work for 1 waiting"):
         simulate(jobs, Idle(Scheduler()), PRICES, 20)  # type: ignore[arg-type]
-    with pytest.raises(ChunkwiseError, match="keep to Memory"):
+    with pytest.raises(ChunkwiseError, match="must mind Memory"):
         simulate(jobs, Greedy(Scheduler()), PRICES, 20)  # type: ignore[arg-type]
 
 

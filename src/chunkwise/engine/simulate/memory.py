@@ -78,7 +78,7 @@ class Slots:
             self._idle.popitem(last=False)
         if self.used > self.total:
             raise ChunkwiseError(
-                f"{self.used:,} slots in use of {self.total:,}: the scheduler is at fault, it must keep to Memory.free"
+                f"{self.used:,} slots in use of {self.total:,}: a fault in the scheduler, which must mind Memory.free"
             )
 
     def publish(self, request: Request) -> None:
