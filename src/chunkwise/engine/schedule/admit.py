@@ -19,14 +19,16 @@ class Order:
     """rank: who comes first; skips: those behind one that does not fit may pass it.
 
     level: where given, a request may preempt another whose level is higher; `turn`: tokens after which a running
-    request's level changes. plan: looks once at all requests of a batch that is known ahead, and may set their
-    `group`, `prefix` and `priority`.
+    request's level changes. awaits: while one computes the prefix of its group, the others wait for it, and all behind
+    them. plan: looks once at all requests of a batch that is known ahead, and may set their `group`, `prefix` and
+    `priority`.
     """
 
     rank: Rank
     skips: bool = False
     level: Callable[[Request], int] | None = None
     turn: int = 0
+    awaits: bool = False
     plan: Callable[[Sequence[Request]], None] | None = None
 
 
@@ -82,7 +84,7 @@ def by_group() -> Order:
             for one in group:
                 one.priority = place
 
-    return Order(lambda one: (one.priority, one.arrival, one.id), plan=plan)
+    return Order(lambda one: (one.priority, one.arrival, one.id), awaits=True, plan=plan)
 
 
 def _symbols(request: Request) -> Sequence[Any]:

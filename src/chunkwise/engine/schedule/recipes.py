@@ -73,7 +73,8 @@ def fastgen_splitfuse(size: int = 512, seats: int = 256) -> Scheduler:
 def layered_prefill(layers: int = 48, groups: int = 16, per: int = 512, budget: int = 8192) -> Scheduler:
     """Prompts of up to `budget` tokens pass a group of layers a step, while all decodes pass all layers.
 
-    layers: of the model; groups: most of them, for prompts of more than 8 `per` tokens.
+    layers: of the model; groups: most of them, for prompts of more than 8 `per` tokens (16 for
+    Qwen3-30B and 12 for gpt-oss-20b in the paper).
     """
     return Scheduler(budget, 256, compose=one_batch, split=by_layers(layers, groups, per))
 
@@ -92,7 +93,7 @@ def batchllm(budget: int = 8192, seats: int = 8192) -> Scheduler:
     shared prefix once for the whole group is not a matter of scheduling. The ratio takes expected output lengths
     (`Request.predicted`), or max_tokens. The rule for the order and the cuts is a reconstruction.
     """
-    return Scheduler(budget, seats, by_group(), stall_free, by_tokens(), paged(watermark=0.02))
+    return Scheduler(budget, seats, by_group(), stall_free, by_tokens(), paged(watermark=0.05))
 
 
 @recipe(

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Hashable, Sequence
 from dataclasses import dataclass, field
 
 from chunkwise.engine.schedule.admit import Order, first_come
@@ -133,9 +133,9 @@ class Draft:
         seats = min(most, scheduler.seats - len(self.running))
         if self.short or not self.waiting or seats < 1 or self.budget < 1 or self.free < 1:
             return 0
-        spare = self._spare()
+        spare, leading = self._spare(), self._leading()
         for one in self.waiting:
-            if len(self.admitted) - before >= seats or self.budget < 1:
+            if len(self.admitted) - before >= seats or self.budget < 1 or one.group in leading:
                 break
             claim, slots = self._need(one)
             held = one.copied or memory.cached(one)
@@ -143,10 +143,18 @@ class Draft:
             if slots <= spare and tokens:
                 spare -= slots
                 self.admitted.append(Seat(one, claim))
+                if scheduler.order.awaits and held < one.prefix:
+                    leading.add(one.group)
                 self._take(one, tokens, held + tokens - self._shared(one))
             elif not scheduler.order.skips:
                 break
         return len(self.admitted) - before
+
+    def _leading(self) -> set[Hashable]:
+        """Groups whose prefix is being computed, where the others wait for it."""
+        if not self.scheduler.order.awaits:
+            return set()
+        return {one.group for one in self.running if one.computed < one.prefix}
 
     def _spare(self) -> int:
         """Slots that no running request has been promised, those left out that are to stay free."""

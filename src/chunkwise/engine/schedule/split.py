@@ -41,9 +41,10 @@ def by_tokens(most: int = 0) -> Split:
 class ByLayers(Split):
     """Whole prompts, a group of layers a step. groups: most of them; per: tokens that one group is for.
 
-    Up to `per` tokens pass in one step; twice as many take twice as many steps, up to 8, and `groups` beyond 8 `per`.
-    A step costs about what a chunk of `per` tokens would, but every layer's weights are read once for the prompt. From
-    Tokens to Layers: Redefining Stall-Free Scheduling for LLM Serving with Layered Prefill.
+    Up to `per` tokens pass in one step; twice as many take twice as many steps, up to 4; up to 8 `per` take half of
+    `groups`, and more take `groups`. A step costs about what a chunk of `per` tokens would, but every layer's weights
+    are read once for the prompt. From Tokens to Layers: Redefining Stall-Free Scheduling for LLM Serving with Layered
+    Prefill.
     """
 
     groups: int = 16
@@ -59,7 +60,7 @@ class ByLayers(Split):
 
     def _groups(self, tokens: int) -> int:
         doubled = 1 << max(0, -(-tokens // self.per) - 1).bit_length()
-        return doubled if doubled <= 8 else self.groups
+        return min(doubled, self.groups) if doubled <= 4 else max(1, self.groups // (1 + (doubled == 8)))
 
 
 def by_layers(layers: int, groups: int = 16, per: int = 512) -> ByLayers:

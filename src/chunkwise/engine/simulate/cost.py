@@ -282,7 +282,7 @@ def read(hardware: str, model: str = "llama-3-8b", devices: int = 1) -> Cost:
     if hardware not in HARDWARE:
         path = Path(hardware)
         if not path.is_file():
-            raise UserError(f"no hardware {hardware!r}: name {', '.join(HARDWARE)}, or a JSON file (docs/engine.md)")
+            raise UserError(f"no hardware {hardware!r}: name {', '.join(HARDWARE)}, or a JSON file (docs/simulate.md)")
         try:
             told = json.loads(path.read_text(encoding="utf-8"))
         except (ValueError, UnicodeError) as error:

@@ -25,7 +25,7 @@ class Run:
 
     jobs: those that were served; refused: those that no memory would ever hold; slots: of the memory; end: seconds when
     the last was done. steps, tokens: passes, and tokens through the model; busy: seconds in passes; peak: most slots in
-    use; hits: prompt tokens that were cached; loads: expert loads; copies, copied: copies between device and host, and
+    use; hits: tokens that were cached, those of requests that came again too; loads: expert loads; copies, copied: copies between device and host, and
     the slots they moved. gaps: [n, 2], times between tokens and how often each came; passes: [n, 4], each pass, or
     stretch of equal ones: start, end, slots in use, requests that run.
     """
@@ -126,6 +126,8 @@ class _Engine:
             if job.copied:
                 moved, copies = moved + job.copied, copies - (-job.copied // way.per_copy)
                 job.copied *= way.kept
+            if job.hit < 0:
+                job.hit = job.computed
             encoding, job.encode = encoding + job.encode, 0.0
             self.running.append(job)
         if step.admitted:

@@ -81,7 +81,7 @@ def measure(runs: Run | Sequence[Run], slo: Slo | None = None) -> Measures:
         throughput=_ratio(sum(job.produced for job in jobs), seconds),
         attained=_ratio(kept, len(jobs) + refused),
         goodput=_ratio(kept, seconds),
-        hits=_ratio(sum(run.hits for run in runs), sum(job.prompt_tokens for job in jobs)),
+        hits=_ratio(sum(job.hit for job in jobs), sum(job.prompt_tokens for job in jobs)),
         memory=max((_ratio(run.peak, run.slots) for run in runs), default=0.0),
         preempted=sum(run.preempted for run in runs),
         copies=sum(run.copies for run in runs),

@@ -23,7 +23,7 @@ class Job(Request):
 
     output_tokens: that; encode: seconds of work before its prompt can be prefilled (images).
     The rest is what became of it. first, last: seconds when its first and latest token came, worst: its longest wait
-    between two; hit: prompt tokens that were cached; ended: whether it is done.
+    between two; hit: prompt tokens that were cached when it was first taken in; ended: whether it is done.
     """
 
     output_tokens: int = 1
@@ -31,7 +31,7 @@ class Job(Request):
     first: float = -1.0
     last: float = -1.0
     worst: float = 0.0
-    hit: int = 0
+    hit: int = -1
     ended: bool = False
 
     def fresh(self) -> Job:
