@@ -25,9 +25,9 @@ class Run:
 
     jobs: those that were served; refused: those that no memory would ever hold; slots: of the memory; end: seconds when
     the last was done. steps, tokens: passes, and tokens through the model; busy: seconds in passes; peak: most slots in
-    use; hits: tokens that were cached, those of requests that came again too; loads: expert loads; copies, copied: copies between device and host, and
-    the slots they moved. gaps: [n, 2], times between tokens and how often each came; passes: [n, 4], each pass, or
-    stretch of equal ones: start, end, slots in use, requests that run.
+    use; hits: tokens that were cached, those of requests that came again too; loads: expert loads; copies, copied:
+    copies between device and host, and the slots they moved. gaps: [n, 2], times between tokens and how often each
+    came; passes: [n, 4], each pass, or stretch of equal ones: start, end, slots in use, requests that run.
     """
 
     slots: int

@@ -82,6 +82,8 @@ def _rows(path: Path, limit: int | None) -> Iterator[dict[str, Any]]:
                 yield row
                 if request and limit is not None and number + 1 >= limit:
                     return
+    except FileNotFoundError:
+        raise UserError(f"no trace at {path}; give a file of JSON lines, or --rate R to draw requests") from None
     except (ValueError, EOFError, gzip.BadGzipFile) as error:
         raise UserError(f"{path}: not JSON lines: {error}") from None
 
