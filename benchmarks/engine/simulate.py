@@ -45,7 +45,7 @@ class Lengths(NamedTuple):
             median * np.exp(np.log(high / median) / 1.2816 * random.standard_normal(count))
             for median, high in (self.prompt, self.output)
         ]
-        return np.clip(np.rint(np.column_stack(drawn)), 1, [16384, 2048])
+        return np.asarray(np.clip(np.rint(np.column_stack(drawn)), 1, [16384, 2048]))
 
 
 SHAREGPT = Lengths("openchat_sharegpt4", (1730, 5696), (415, 834))

@@ -476,9 +476,10 @@ def simulate(
     No model runs: each step takes as long as the hardware's figures say, or as steps measured on your machine do.
     """
     from chunkwise.cli import compared, show, simulated
-    from chunkwise.engine.simulate import Roofline, Slo, generate, traces
+    from chunkwise.cli.bar import SimulateBar
+    from chunkwise.engine.simulate import Roofline, Run, Slo, generate, traces
     from chunkwise.engine.simulate.cost import read
-    from chunkwise.engine.simulate.pools import fleet
+    from chunkwise.engine.simulate.pools import each
     from chunkwise.errors import UserError
 
     if (trace is None) == (rate is None):
@@ -489,11 +490,18 @@ def simulate(
     chosen, cost, slo = simulated.schedulers(recipes), read(hardware, model, devices), Slo(ttft, tbt)
     if not cost.slots:
         raise UserError(f"{model} leaves no memory for keys and values on {devices} x {hardware}; raise --devices")
-    if trace is not None:
-        jobs = traces.read(trace, limit, seed, speed)
-    else:
-        jobs = generate(rate or 0.0, 1000 if limit is None else limit, prompt=prompt, output=output, seed=seed)
-    runs = {spec: fleet(jobs, scheduler, cost, engines) for spec, scheduler in chosen.items()}
+    with SimulateBar() as bar:
+        if trace is not None:
+            jobs = traces.read(trace, limit, seed, speed)
+        else:
+            jobs = generate(rate or 0.0, 1000 if limit is None else limit, prompt=prompt, output=output, seed=seed)
+        runs, done = {spec: list[Run]() for spec in chosen}, 0
+        for spec, scheduler in chosen.items():
+            bar.update(spec, done, len(jobs) * len(chosen))
+            for run in each(jobs, scheduler, cost, engines):
+                runs[spec].append(run)
+                done += len(run.jobs) + len(run.refused)
+                bar.update(spec, done, len(jobs) * len(chosen))
     on = f"{model} on {devices} x {hardware}" if isinstance(cost, Roofline) else Path(hardware).name
     told = f"{trace.name if trace else f'{rate:g} a second'} · {on}{f' x {engines} engines' if engines > 1 else ''}"
     if plot is not None and drawn:

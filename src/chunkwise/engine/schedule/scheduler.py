@@ -55,8 +55,8 @@ class Scheduler:
 class Draft:
     """A step that is being made: what is left of the budget and of the memory, and what has been decided.
 
-    Preempting starts with the newest request, or the last in order where the order lets one preempt another. The first
-    is only preempted when its own reservation is too small, so in every step someone comes nearer to the end.
+    Preempting starts with the newest request, or the last in order where the order lets one preempt another. For want
+    of memory the first never gives way to others, so in every step someone comes nearer to the end.
     """
 
     def __init__(

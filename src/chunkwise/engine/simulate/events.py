@@ -85,7 +85,9 @@ class _Engine:
             lost = self._apply(step)
             if step.work:
                 self._pass(step, lost)
-            elif not (step.ended or step.preempted):
+            elif step.ended or step.preempted:
+                self.now += lost.copying
+            else:
                 if not self.coming:
                     raise ChunkwiseError(
                         f"no work for {len(self.waiting)} waiting and {len(self.running)} running requests after "

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import heapq
 from collections import OrderedDict
-from collections.abc import Callable, Hashable, Mapping, Sequence
+from collections.abc import Callable, Hashable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from itertools import product
 from math import ceil
@@ -54,10 +54,16 @@ def spread(jobs: Sequence[Job], engines: int) -> list[list[Job]]:
 
 
 def fleet(jobs: Sequence[Job], scheduler: Scheduler, cost: Cost, engines: int = 1) -> list[Run]:
-    """The jobs on several equal engines."""
+    """The jobs on several equal engines, see `each`."""
+    return list(each(jobs, scheduler, cost, engines))
+
+
+def each(jobs: Sequence[Job], scheduler: Scheduler, cost: Cost, engines: int = 1) -> Iterator[Run]:
+    """What came of each engine's share of the jobs, one after the other. Raises UserError for less than one engine."""
     if engines < 1:
         raise UserError(f"{engines} engines can serve nobody; give 1 or more")
-    return [simulate(hand, scheduler, cost) for hand in (spread(jobs, engines) if engines > 1 else [list(jobs)])]
+    for hand in spread(jobs, engines) if engines > 1 else [jobs]:
+        yield simulate(hand, scheduler, cost)
 
 
 class Stages(NamedTuple):
