@@ -33,6 +33,7 @@ FAMILIES = {
     "retrieve": "A question to candidates: `--retriever SPEC`, `Index.pack(..., retriever=SPEC)`.",
     "compress": "Passages to passages that cost less: `--compressor SPEC`, `Index.pack(..., compressor=SPEC)`.",
     "embed": "Text to vectors: `chunkwise index --vectors eager --embedder SPEC`, `Index.open(..., embedder=SPEC)`.",
+    "serve-schedule": "Requests to steps: `chunkwise simulate --recipes SPECS`; placements and overlaps from Python.",
     "survey-eval": "Sweeps that papers made, as grids: `chunkwise compare PATH --preset NAME`.",
     "select": "Candidates and a budget to a selection: `--selector SPEC`, `Index.pack(..., selector=SPEC)`.",
 }

@@ -137,3 +137,22 @@ class TuneBar(_Bar):
         if (at := self._at) is not None:
             count, left = f"trial {int(at.done) + 1} of {at.of}", f"{at.left // 60:.0f}:{at.left % 60:02.0f} left"
             bar.update(bar.task_ids[0], description=at.doing, completed=at.done, total=at.of, count=count, rate=left)
+
+
+class SimulateBar(_Bar):
+    """Requests that were served, over all schedulers and engines."""
+
+    first = "reading requests"
+    _at: tuple[str, int, int] | None = None
+
+    def update(self, scheduler: str, done: int, of: int) -> None:
+        """Note how far the run is."""
+        self._at = (scheduler, done, of)
+        self._changed()
+
+    def _show(self, bar: Bar) -> None:
+        if self._at is not None:
+            doing, done, of = self._at
+            bar.update(
+                bar.task_ids[0], description=doing, completed=done, total=of, count=f"{done:,} of {of:,} requests"
+            )

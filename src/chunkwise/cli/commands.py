@@ -436,6 +436,83 @@ def tune(
         raise ChunkwiseError("no pipeline could be measured; run `chunkwise compare` to see why")
 
 
+@app.command(
+    epilog="Examples: chunkwise simulate --rate 8 --hardware a100 --model llama-3-8b; "
+    "chunkwise simulate azure.jsonl.gz --recipes fcfs,sarathi-serve:budget=512 --plot waits.svg"
+)
+def simulate(
+    trace: Annotated[
+        Path | None,
+        typer.Argument(metavar="[TRACE]", help="JSON lines of Azure, Mooncake or ServeGen; or give --rate."),
+    ] = None,
+    rate: Annotated[
+        float | None, typer.Option(metavar="R", help="Draw requests, so many a second; 0: all at once.")
+    ] = None,
+    recipes: Annotated[
+        str, typer.Option(metavar="SPECS", help="Schedulers: `chunkwise recipes serve-schedule`.")
+    ] = "fcfs,sarathi-serve",
+    hardware: Annotated[
+        str, typer.Option(metavar="FILE|NAME", help="a100, h100, ...; or a JSON file of figures or measured steps.")
+    ] = "a100",
+    model: Annotated[
+        str, typer.Option(metavar="NAME", help="Its shape: llama-3-8b, qwen3-30b-a3b, ...")
+    ] = "llama-3-8b",
+    devices: Annotated[int, typer.Option(metavar="N", help="Devices that share every layer.")] = 1,
+    engines: Annotated[int, typer.Option(metavar="N", help="Engines that share the requests.")] = 1,
+    limit: Annotated[int | None, typer.Option(metavar="N", help="Most requests; 1000 where they are drawn.")] = None,
+    speed: Annotated[float, typer.Option(metavar="X", help="Times that the trace is played quicker.")] = 1.0,
+    prompt: Annotated[int, typer.Option(metavar="TOKENS", help="Mean prompt that is drawn.")] = 1024,
+    output: Annotated[int, typer.Option(metavar="TOKENS", help="Mean output that is drawn.")] = 256,
+    ttft: Annotated[float, typer.Option(metavar="SECONDS", help="Promised time to the first token.")] = 1.0,
+    tbt: Annotated[float, typer.Option(metavar="SECONDS", help="Promised time between tokens.")] = 0.1,
+    seed: Annotated[int, typer.Option(metavar="N", help="Chooses what is drawn.")] = 0,
+    plot: Annotated[
+        Path | None, typer.Option(metavar="FILE", help="Draw how long tokens let wait: .svg, .png.")
+    ] = None,
+    as_json: Json = False,
+) -> None:
+    """Find out how an engine would fare: any schedulers on the same requests, on hardware you need not have.
+
+    No model runs: each step takes as long as the hardware's figures say, or as steps measured on your machine do.
+    """
+    from chunkwise.cli import compared, show, simulated
+    from chunkwise.cli.bar import SimulateBar
+    from chunkwise.engine.simulate import Roofline, Run, Slo, generate, traces
+    from chunkwise.engine.simulate.cost import read
+    from chunkwise.engine.simulate.pools import each
+    from chunkwise.errors import UserError
+
+    if (trace is None) == (rate is None):
+        raise UserError("give a trace or --rate R, one of them")
+    if plot is not None and (plot.is_dir() or not plot.parent.is_dir()):
+        raise UserError(f"{plot} cannot be written; name a file in a folder that is there")
+    drawn = plot is not None and compared.may_draw(plot)
+    chosen, cost, slo = simulated.schedulers(recipes), read(hardware, model, devices), Slo(ttft, tbt)
+    if not cost.slots:
+        raise UserError(f"{model} leaves no memory for keys and values on {devices} x {hardware}; raise --devices")
+    with SimulateBar() as bar:
+        if trace is not None:
+            jobs = traces.read(trace, limit, seed, speed)
+        else:
+            jobs = generate(rate or 0.0, 1000 if limit is None else limit, prompt=prompt, output=output, seed=seed)
+        runs, done = {spec: list[Run]() for spec in chosen}, 0
+        for spec, scheduler in chosen.items():
+            bar.update(spec, done, len(jobs) * len(chosen))
+            for run in each(jobs, scheduler, cost, engines):
+                runs[spec].append(run)
+                done += len(run.jobs) + len(run.refused)
+                bar.update(spec, done, len(jobs) * len(chosen))
+    on = f"{model} on {devices} x {hardware}" if isinstance(cost, Roofline) else Path(hardware).name
+    told = f"{trace.name if trace else f'{rate:g} a second'} · {on}{f' x {engines} engines' if engines > 1 else ''}"
+    if plot is not None and drawn:
+        simulated.write_plot(runs, slo, told, plot)
+    if as_json:
+        setting = {"trace": trace and trace.name, "rate": rate, "hardware": hardware, "engines": engines}
+        show.out_json(simulated.json_report(jobs, runs, slo, {**setting, "slots": cost.slots}))
+    else:
+        simulated.simulated(jobs, runs, slo, told)
+
+
 @app.command(epilog="Example: chunkwise recipes select")
 def recipes(
     family: Annotated[str | None, typer.Argument(metavar="[FAMILY]", help="segment, retrieve, select, ...")] = None,
