@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import math
 from collections import defaultdict
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from functools import cached_property
 from itertools import pairwise
-from typing import NamedTuple, Protocol
+from typing import NamedTuple
 
 import numpy as np
 import torch
@@ -15,6 +15,8 @@ from torch import Tensor
 
 from chunkwise.engine.kernels import Runs
 from chunkwise.engine.kernels.attention import Run
+from chunkwise.engine.kv.arena import Arena
+from chunkwise.engine.rope import Rope
 from chunkwise.units import Ints
 
 FEW = 16  # rows of a causal part up to which the compiled kernel hears them; more are a prefill, which SDPA is made for
@@ -352,21 +354,6 @@ def _hear(alike: _Alike, q: Tensor, keys: Tensor, values: Tensor, scale: float, 
         heard.append(Partial(into.out[rows].transpose(0, 1)[None], into.lse[rows].transpose(0, 1)[None]))
     merged = merge(heard)
     into.out[rows], into.lse[rows] = merged.out[0].transpose(0, 1), merged.lse[0].transpose(0, 1)
-
-
-class Arena(Protocol):
-    """Where keys and values lie: for each layer [kv_heads, slots, dim]."""
-
-    keys: Sequence[Tensor]
-    values: Sequence[Tensor]
-
-
-class Rope(Protocol):
-    """How queries and keys are told where they stand."""
-
-    def at(self, positions: Tensor, lengths: Tensor | None = None) -> Callable[[Tensor], Tensor]:
-        """What turns x [t, heads, dim] by its positions [t]; made once a pass, used in every layer."""
-        ...
 
 
 class Cached:

@@ -11,6 +11,7 @@ import json
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from heapq import heapify, heappop, heappush
+from itertools import takewhile
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
@@ -119,9 +120,10 @@ class Tree:
         self._touch(node, hits=1)
         return Match(node, length)
 
-    def held(self, tokens: npt.ArrayLike, namespace: str = "", provenance: Provenance = EXACT) -> int:
-        """How many tokens `match` would find; a look that changes nothing."""
-        return sum(same for _, same in _steps(self.root(namespace, provenance), _int32(tokens)))
+    def held(self, tokens: npt.ArrayLike, namespace: str = "", provenance: Provenance = EXACT, *, by: int = 0) -> int:
+        """How many tokens `match` would find, in nodes that `by` sequences or more hold; it changes nothing."""
+        steps = _steps(self.root(namespace, provenance), _int32(tokens))
+        return sum(same for _, same in takewhile(lambda step: step[0].references >= by, steps))
 
     def insert(
         self,
