@@ -324,16 +324,15 @@ class Engine:
         between = torch.cat(begun) if begun else decoder.embed(self._tokens(partly))
         if whole:
             states = decoder.run(states, here, range(span.start))
-        states, between = decoder.run(torch.cat((states, between)), self._attend(whole + partly), span).split(
-            (len(states), len(between))
-        )
+        together = decoder.run(torch.cat((states, between)), self._attend(whole + partly), span)
+        states, between = together[: len(states)], together[len(states) :]
         if whole:
             states = decoder.run(states, here, range(span.stop, end))
         if span.stop == end:
             return torch.cat((states, between))
-        sizes = [piece.stop - piece.start for piece in partly]
-        for piece, kept in zip(partly, between.split(sizes), strict=True):
-            piece.sequence.between = kept
+        for piece in partly:
+            tokens = piece.stop - piece.start
+            piece.sequence.between, between = between[:tokens], between[tokens:]
         return states
 
     def _tokens(self, pieces: list[Piece]) -> Tensor:
