@@ -13,7 +13,7 @@ from chunkwise.engine.kv.arena import Extent, Slots
 from chunkwise.engine.kv.tree import Node, Tree, _steps
 from chunkwise.engine.schedule import Request, Scheduler, Step
 from chunkwise.engine.simulate import Job
-from test_schedulers import Watched, every_scheduler, loads, scheduler
+from scheduling import Watched, every_scheduler, loads, scheduler
 
 
 class Held:
@@ -142,7 +142,7 @@ def test_the_tree_never_overflows_and_everyone_ends(
 
 
 def test_a_prefix_is_computed_once() -> None:
-    """Two groups of ten with 64 tokens in common: over the tree each is computed once by batchllm, and by few others."""
+    """Two groups of ten with 64 tokens in common: batchllm computes each once, over the tree too."""
     jobs = [Job(n, 80, 5, blocks=tuple((n % 2, at) for at in range(8)), block=8, output_tokens=5) for n in range(20)]
     for job in jobs:
         job.prompt = prompt(job)
