@@ -12,7 +12,7 @@ import numpy as np
 from chunkwise.engine.schedule import Request, Scheduler, Step, Work
 from chunkwise.engine.schedule.request import decoding
 from chunkwise.engine.simulate.cost import Cost, Part
-from chunkwise.engine.simulate.memory import Slots
+from chunkwise.engine.simulate.memory import CountedSlots
 from chunkwise.engine.simulate.traces import Job
 from chunkwise.errors import ChunkwiseError
 
@@ -69,7 +69,7 @@ class _Engine:
         if scheduler.order.plan is not None:
             scheduler.order.plan(self.made.jobs)
         self.coming = sorted(self.made.jobs, key=lambda job: job.arrival, reverse=True)
-        self.memory = Slots(slots, jobs[0].block if jobs else 1)
+        self.memory = CountedSlots(slots, jobs[0].block if jobs else 1)
         self.waiting: list[Job] = []
         self.running: list[Job] = []
         self.now = 0.0

@@ -9,7 +9,7 @@ from chunkwise.engine.schedule import Request
 from chunkwise.errors import ChunkwiseError
 
 
-class Slots:
+class CountedSlots:
     """The memory of a simulated engine: `total` slots, and a cache of whole blocks of prompts under them.
 
     A block is found by its id, which stands for all tokens up to its end. It stays while a request holds it, and after
