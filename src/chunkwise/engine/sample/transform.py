@@ -64,7 +64,7 @@ def leading(cut: Cut) -> Transform:
         xp, n, ordered = namespace(logits), logits.shape[-1], 256
         while True:
             best = _descending(logits, min(ordered, n))
-            p = xp.exp(best - _log_sum(logits)[..., None])
+            p = xp.exp(xp.astype(best, xp.float64) - _log_sum(logits)[..., None])
             rest = xp.clip(1 - xp.sum(p, axis=-1, keepdims=True), 0, None)
             count = xp.clip(cut(p if ordered >= n else xp.concat((p, rest), axis=-1)), 1, None)
             if ordered >= n or not bool(xp.any(count > ordered)):
@@ -89,6 +89,7 @@ def _descending(logits: Array, m: int) -> Array:
 
 def _log_sum(logits: Array) -> Array:
     xp = namespace(logits)
+    logits = xp.astype(logits, xp.float64)  # so that which token is the last to stay is no matter of rounding
     best = xp.max(logits, axis=-1)
     return best + xp.log(xp.sum(xp.exp(logits - best[..., None]), axis=-1))
 
@@ -178,7 +179,7 @@ def _within(p: Array, allowed: Array) -> Array:
     terms = xp.where(p > 0, -p * xp.log(xp.where(p > 0, p, xp.ones_like(p))), xp.zeros_like(p))
     mass = xp.cumulative_sum(p, axis=-1)
     own = xp.cumulative_sum(terms, axis=-1) / mass + xp.log(mass)
-    inside = xp.astype(own <= xp.astype(allowed, xp.float64)[..., None] + 1e-9, xp.int64)
+    inside = xp.astype(own <= xp.astype(allowed, xp.float64)[..., None] + 1e-6, xp.int64)
     return xp.sum(xp.cumulative_prod(inside, axis=-1), axis=-1)
 
 
