@@ -16,9 +16,12 @@ from typing import Any
 import torch
 
 from benchmarks import machine
-from benchmarks.engine.sides import Turn, bandwidth, by_turns, holding, models
+from benchmarks.engine.sides import Turn, bandwidth, by_turns, drawn, engine, holding, models
+from chunkwise.engine.attention import Cached, Part, Plan
+from chunkwise.engine.decoder import Decoder
 
 SHAPES = ((1, 512), (1, 16_384), (8, 512), (8, 4_096), (8, 16_384))
+FEW = 40_000  # tokens held up to which one more side finds room beside the others
 RESULTS = machine.RESULTS / "engine"
 
 
@@ -31,7 +34,7 @@ def main() -> None:
     asked = options.parse_args()
     torch.set_num_threads(asked.threads)
     torch.set_grad_enabled(False)
-    peer, decoder = models()
+    peer, decoder, quantised = models()
     speed = bandwidth()
     weights = sum(parameter.nbytes for parameter in peer.parameters())
     rows: list[dict[str, Any]] = []
@@ -43,13 +46,15 @@ def main() -> None:
             "chunkwise": ours.step,
             "chunkwise, not compiled": _plain(holding(decoder, batch, context).step),
         }
+        if batch * context <= FEW:
+            sides["int8"] = holding(quantised, batch, context).step
         turns = by_turns(sides, asked.rounds)
         least = (weights + batch * context * ours.arena.bytes_per_slot) / speed
         rows.append(
             {"batch": batch, "context": context, "floor": least, **{name: vars(t) for name, t in turns.items()}}
         )
         print(batch, context, {name: str(turn) for name, turn in turns.items()}, f"floor {1e3 * least:.1f}", flush=True)
-    found = {"bandwidth": speed, "threads": asked.threads, "rows": rows}
+    found = {"bandwidth": speed, "threads": asked.threads, "rows": rows, "nats": _apart(decoder, quantised)}
     found |= {"setting": machine.setting("chunkwise", "torch", "transformers")}
     asked.out.mkdir(parents=True, exist_ok=True)
     (asked.out / "decode.json").write_text(json.dumps(found, indent=1) + "\n")
@@ -65,6 +70,24 @@ def _peer(model: Any, batch: int, context: int, static: bool) -> Callable[[], ob
         cache.update(keys, keys.clone(), layer)
     token = torch.full((batch, 1), 7)
     return lambda: model(token, past_key_values=cache, logits_to_keep=1)
+
+
+def _apart(decoder: Decoder, quantised: Decoder) -> float:
+    """Nats, the mean over positions, that the law of the quantised model lies from the other's (Kullback-Leibler)."""
+    tokens = drawn(0, 256)
+    laws = []
+    for model in (decoder, quantised):
+        made = engine(model, len(tokens))
+        plan = Cached(
+            made.arena,
+            model.rope,
+            torch.arange(len(tokens)),
+            [slice(0, len(tokens))],
+            Plan([Part(slice(0, len(tokens)), slice(0, len(tokens)), causal=True)]),
+        )
+        states = model.run(model.embed(torch.from_numpy(tokens).long()), plan)
+        laws.append(model.logits(states).log_softmax(-1))
+    return float((laws[0].exp() * (laws[0] - laws[1])).sum(-1).mean())
 
 
 def _plain(step: Callable[[], object]) -> Callable[[], object]:
@@ -99,11 +122,12 @@ def table(found: dict[str, Any]) -> str:
         "million parameters with 4 of 12 heads for keys and values, float32, for all; a peer's step is its",
         "bare forward pass, ours a whole step of the engine, scheduling and drawing included. The sides take",
         "turns in one process. The floor is the bytes of weights, keys and values over the speed at which",
-        f"this machine read in the same run, {found['bandwidth'] / 1e9:.1f} GB/s.",
+        f"this machine read in the same run, {found['bandwidth'] / 1e9:.1f} GB/s. With int8 weights the law of the",
+        f"next token lies {found['nats']:.1e} nats from float32's, in the mean over 256 random tokens.",
         "",
-        "| batch | context | transformers | its static cache | chunkwise | without compiled kernels | floor "
-        "| against transformers | static cache | without kernels, static | of the floor |",
-        "|---:|---:|---:|---:|---:|---:|---:|---:|---:|---:|---:|",
+        "| batch | context | transformers | its static cache | chunkwise | without compiled kernels | int8 | floor "
+        "| against transformers | static cache | without kernels, static | int8 against float32 | of the floor |",
+        "|---:|---:|---:|---:|---:|---:|---:|---:|---:|---:|---:|---:|---:|",
     ]
     for row in found["rows"]:
         default, static, ours, plain = (
@@ -113,6 +137,9 @@ def table(found: dict[str, Any]) -> str:
         ratios = [
             f"{one.clock / other.clock:.2f}x" for one, other in ((default, ours), (static, ours), (static, plain))
         ]
+        few = Turn(**row["int8"]) if "int8" in row else None
+        cells.append(f"{few} ({1e3 * few.processor:,.0f})" if few else "")
+        ratios.append(f"{ours.clock / few.clock:.2f}x" if few else "")
         lines.append(
             f"| {row['batch']} | {row['context']:,} | {' | '.join(cells)} | {1e3 * row['floor']:.1f} | "
             f"{' | '.join(ratios)} | {row['floor'] / ours.clock:.0%} |"

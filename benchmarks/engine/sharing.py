@@ -34,7 +34,7 @@ def main() -> None:
     asked = options.parse_args()
     torch.set_num_threads(asked.threads)
     torch.set_grad_enabled(False)
-    peer, decoder = models()
+    peer, decoder, _ = models()
     rows: list[dict[str, Any]] = []
     for requests in asked.requests:
         prefix = drawn(0, PREFIX)

@@ -34,8 +34,8 @@ class Turn:
         return f"{1e3 * self.clock:,.1f}"
 
 
-def models(positions: int = 40_960) -> tuple[Any, Decoder]:
-    """The same random Llama of 100 million parameters, float32, for transformers and for us.
+def models(positions: int = 40_960) -> tuple[Any, Decoder, Decoder]:
+    """The same random Llama of 100 million parameters for transformers and for us, both float32, and for us in int8.
 
     12 layers of width 768, 12 query and 4 key-value heads of 64, 2,048 within, 32,000 tokens, tied.
     """
@@ -61,7 +61,7 @@ def models(positions: int = 40_960) -> tuple[Any, Decoder]:
     peer = peer.float().train(mode=False)
     with tempfile.TemporaryDirectory() as folder:
         peer.save_pretrained(folder)
-        return peer, Decoder.load(Path(folder))
+        return peer, Decoder.load(Path(folder)), Decoder.load(Path(folder), quantise="int8")
 
 
 def by_turns(

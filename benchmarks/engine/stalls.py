@@ -35,7 +35,7 @@ def main() -> None:
     asked = options.parse_args()
     torch.set_num_threads(asked.threads)
     torch.set_grad_enabled(False)
-    _, decoder = models()
+    _, decoder, _ = models()
     runs: dict[str, list[tuple[float, float]]] = {name: [] for name in SCHEDULERS}
     for _ in range(asked.rounds):
         for name in SCHEDULERS:
