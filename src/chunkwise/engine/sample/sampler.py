@@ -4,9 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from functools import partial
 
 from chunkwise.engine.sample.draw import pick, uniform
+from chunkwise.engine.sample.language import Search
 from chunkwise.engine.sample.transform import Transform, best, chain
+from chunkwise.errors import UserError
 from chunkwise.recipe import build, pieces
 from chunkwise.select.arrays import Array, namespace
 
@@ -49,6 +52,10 @@ class Sampler:
 def transforms(spec: str) -> Transform:
     """The chain of a spec such as `temperature:t=0.7|min-p:base=0.1`, applied from left to right.
 
-    Raises UnknownRecipe for a name or a parameter that no sampler has.
+    Raises UnknownRecipe for a name or a parameter that no sampler has, UserError for one that is no transform.
     """
-    return chain(*(build(piece, "sample") for piece in pieces(spec, "|")))
+    built = [build(piece, "sample") for piece in pieces(spec, "|")]
+    for piece, one in zip(pieces(spec, "|"), built, strict=True):
+        if isinstance(one, (Search, partial)):
+            raise UserError(f"{piece} is no transform of logits alone: call it by itself, not in a chain")
+    return chain(*built)
