@@ -758,6 +758,11 @@ def test_measures_and_compressors_on_the_command_line(cli: Any, docs: Path, tmp_
     assert "omega" not in cli(*asked).out
 
 
+def test_a_survey_that_is_no_sweep_is_said_to_be_none() -> None:
+    with pytest.raises(UserError, match="sata-bench is no sweep"):
+        grid("sata-bench", {})
+
+
 def test_unknown_presets_are_unknown_recipes() -> None:
     with pytest.raises(UnknownRecipe):
         recipe.build("rethinking", "survey-eval")

@@ -37,7 +37,11 @@ def grid(preset: str | None, chosen: Mapping[str, str | None]) -> Grid:
     from chunkwise.evaluate.grid import OURS, Grid
     from chunkwise.recipe import build, specs
 
-    made: Grid = build(preset, "survey-eval") if preset else Grid(specs(CUTS))
+    made: Any = build(preset, "survey-eval") if preset else Grid(specs(CUTS))
+    if not isinstance(made, Grid):
+        raise UserError(
+            f"{preset} is no sweep that pipelines are compared by; `chunkwise recipes survey-eval` says more"
+        )
     axes: dict[str, Any] = {axis: specs(text) for axis, text in chosen.items() if text is not None}
     if empty := [axis for axis, found in axes.items() if not found]:
         raise UserError(f"{OPTIONS[empty[0]]} lists nothing; name one or more, or leave it out")

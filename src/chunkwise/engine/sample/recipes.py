@@ -238,7 +238,10 @@ def quasi_random_multi_sample(n: int = 16, utility: str = "same", seed: int = 0)
     claim="with a noisy reward more samples do no harm, where the best by reward alone gets worse",
 )
 def best_of_majority(k: int = 1, least: float = 0.1) -> Callable[[Sequence[Hashable], Doubles], list[Hashable]]:
-    """Of answers that make up `least` of all, the `k` of highest reward; both constants are the caller's to choose."""
+    """Of answers that make up `least` of all, the `k` of highest reward; both constants are the caller's to choose.
+
+    How large a share an answer needs is not taken from the paper: it depends on how far the reward is to be trusted.
+    """
     return partial(majority_then_best, k=k, least=least)
 
 
@@ -250,5 +253,8 @@ def best_of_majority(k: int = 1, least: float = 0.1) -> Callable[[Sequence[Hasha
     aliases=("choice-funnel",),
 )
 def sata_bench(least: float = 0.0) -> Callable[[Options, Doubles], list[int]]:
-    """The choice funnel: the best option less its prior, until "none" wins or falls under `least`."""
+    """The choice funnel: the best option less its prior, until "none" wins or falls under `least`.
+
+    What the paper's prompts do is left to whoever asks: these are its arithmetic and its rule to stop, as we read them.
+    """
     return partial(funnel, least=least)
