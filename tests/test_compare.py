@@ -17,6 +17,7 @@ import pytest
 
 from chunkwise import recipe
 from chunkwise.asking import Asking
+from chunkwise.cli import compared
 from chunkwise.cli.run import run
 from chunkwise.compare import MEASURES, Step, compare, json_report, lines, of_folders, rows, summary
 from chunkwise.errors import EndpointError, FallbackWarning, UnknownRecipe, UserError
@@ -760,7 +761,7 @@ def test_measures_and_compressors_on_the_command_line(cli: Any, docs: Path, tmp_
 
 def test_a_survey_that_is_no_sweep_is_said_to_be_none() -> None:
     with pytest.raises(UserError, match="sata-bench is no sweep"):
-        grid("sata-bench", {})
+        compared.grid("sata-bench", {})
 
 
 def test_unknown_presets_are_unknown_recipes() -> None:
