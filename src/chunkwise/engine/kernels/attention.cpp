@@ -42,10 +42,11 @@ struct Tile {
     int count = 0;
 };
 
-struct Heard {  // what a query has heard so far: values weighed by e^(score - peak), and the sum of those weights
+struct Heard {  // what a query has heard so far: values weighed by e^(score - peak), and the sums of those weights
     const float *query;
     float *out;
-    float peak = -INFINITY, total = 0;
+    float peak = -INFINITY;
+    floats total = {};
 };
 
 template <int Q>
@@ -87,16 +88,15 @@ float soften(Heard &heard, float *scores, int heard_of, int padded) {
     for (int t = heard_of; t < padded; t++) scores[t] = -INFINITY;
     floats tops = load(scores);
     for (int t = LANES; t < padded; t += LANES) tops = larger(load(scores + t), tops);
-    float peak = heard.peak;
-    for (int i = 0; i < LANES; i++) peak = tops[i] > peak ? tops[i] : peak;
+    const float top = largest(tops), peak = top > heard.peak ? top : heard.peak;
     const float base = peak == -INFINITY ? 0 : peak, fade = heard.peak == peak ? 1 : std::exp(heard.peak - base);
-    floats total = {};
+    floats total = heard.total * all(fade);
     for (int t = 0; t < padded; t += LANES) {
         const floats e = exponential(load(scores + t) - all(base));
         store(scores + t, e);
         total += e;
     }
-    heard.total = heard.total * fade + sums(total, total, total, total)[0];
+    heard.total = total;
     heard.peak = peak;
     return fade;
 }
@@ -135,14 +135,15 @@ void partial(const Plan &plan, const Shape &shape, const Run &run, int64_t head,
         heard[i].out = out + ((run.partial + row) * shape.heads + of) * dim;
         std::fill_n(heard[i].out, dim, 0.f);
     }
+    const float *first_key = keys + head * shape.key_head, *first_value = values + head * shape.value_head;
     Tile tiles[2];
     auto laid = [&](Tile &tile, int64_t from) {
         tile.count = (int)std::min<int64_t>(TILE, slots - from);
         for (int t = 0; t < TILE; t++) {
             const int64_t at = from + std::min(t, tile.count - 1);
             const int64_t slot = run.listed ? listed[at / plan.unit] * plan.unit + at % plan.unit : run.start + at;
-            tile.key[t] = keys + head * shape.key_head + slot * shape.key_slot;
-            tile.value[t] = values + head * shape.value_head + slot * shape.value_slot;
+            tile.key[t] = first_key + slot * shape.key_slot;
+            tile.value[t] = first_value + slot * shape.value_slot;
         }
     };
     constexpr auto one = hear<1>, two = hear<2>, three = hear<3>;
@@ -163,7 +164,7 @@ void partial(const Plan &plan, const Shape &shape, const Run &run, int64_t head,
         }
     }
     for (int64_t i = 0; i < n; i++) {
-        const float total = heard[i].total;
+        const float total = sums(heard[i].total, floats{}, floats{}, floats{})[0];
         for (int64_t d = 0; d < dim && total != 0; d += LANES)
             store(heard[i].out + d, load(heard[i].out + d) * all(1 / total));
         lse[(run.partial + i / group) * shape.heads + head * group + i % group] =

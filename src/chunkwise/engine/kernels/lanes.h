@@ -42,6 +42,12 @@ static inline floats sums(floats a, floats b, floats c, floats d) {
 
 static inline floats larger(floats a, floats b) { return a > b ? a : b; }
 
+static inline float largest(floats a) {
+    a = larger(a, PICK(a, a, 4, 5, 6, 7, 0, 1, 2, 3));
+    a = larger(a, PICK(a, a, 2, 3, 0, 1, 6, 7, 4, 5));
+    return larger(a, PICK(a, a, 1, 0, 3, 2, 5, 4, 7, 6))[0];
+}
+
 // e^x to one or two units in the last place for x <= 0; 0 below the least normal number; NaN stays NaN.
 static inline floats exponential(floats x) {
     const floats shift = all(12582912.f);  // 1.5 * 2^23: adding it rounds to whole numbers

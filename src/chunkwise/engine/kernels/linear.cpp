@@ -5,7 +5,7 @@
 
 namespace {
 
-// R rows of x by four rows of w: with three, twelve registers of sums. next: rows of w to bring near meanwhile, or null.
+// R rows of x by four rows of w; next: rows of w to bring near meanwhile, or null.
 template <int R>
 void tile(const float *x, int64_t x_row, const float *const *w, int64_t depth, const float *const *next, float *y,
           int64_t width, int outs) {
