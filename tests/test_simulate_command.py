@@ -13,12 +13,17 @@ from chunkwise.evaluate.plot import installed
 DRAWN = ("simulate", "--rate", "6", "--limit", "40", "--prompt", "600", "--output", "40")
 
 
-def test_a_table(capsys: pytest.CaptureFixture[str]) -> None:
+@pytest.mark.parametrize(("columns", "tables"), [(200, 1), (80, 2)])
+def test_a_table(
+    columns: int, tables: int, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setenv("COLUMNS", str(columns))
     assert run([*DRAWN, "--recipes", "fcfs,sarathi-serve:budget=256"]) == 0
     out = capsys.readouterr().out
     assert "40 requests · 6 a second · llama-3-8b on 1 x a100" in out
     rows = [line.split() for line in out.splitlines() if line.startswith(("fcfs", "sarathi-serve:budget=256"))]
-    assert len(rows) == 2
+    assert len(rows) == 2 * tables
+    assert "…" not in out, "a narrow terminal hides nothing"
     assert "cache" not in out
 
 

@@ -3,25 +3,23 @@
 from __future__ import annotations
 
 import csv
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from chunkwise.cli import show
+from chunkwise.cli.tables import Column, show_tables
 from chunkwise.errors import UserError
 
 if TYPE_CHECKING:
-    from rich.table import Table
     from rich.text import Text
 
     from chunkwise.compare import Comparison, Material
     from chunkwise.evaluate.grid import Grid
 
     Row = Mapping[str, Any]
-    Column = tuple[str, list[Text | None]]
 
-FAILED = "failed, see below"
 OPTIONS = {
     "segment": "--recipes", "retrieve": "--retrievers", "select": "--selectors", "embed": "--embedder",
     "compress": "--compressors", "budgets": "--budgets",
@@ -82,10 +80,7 @@ def compared(comparison: Comparison, material: Material) -> None:
     told = f" · {_all(comparison)} with {shared}" if shared else ""
     show.out(f"{dataset.name}: {asked} on {of}{told}")
     show.out("")
-    for number, table in enumerate(_tables(comparison, names, show.console().width)):
-        if number:
-            show.out("")
-        show.console().print(table)
+    show_tables("pipeline", names, _columns(comparison))
     for group, count, found in apart(comparison):
         by_budget = "".join(f"{budget:>8,}" for budget in budgets)
         show.out(f"\nrecall %, {group} ({show.count(count, 'question')}){'':4}{by_budget}")
@@ -120,34 +115,6 @@ def _troubles(comparison: Comparison) -> Iterator[str]:
         first, *others = cut
         too = f"; {', '.join(others)} did without it too" if others else ""
         yield f"warning: {cut[first]}{too}"
-
-
-def _tables(comparison: Comparison, names: Sequence[str], width: int) -> Iterator[Table]:
-    """The columns beside the names: one table, or several below each other where the terminal is too narrow for it."""
-    from rich.table import Table
-    from rich.text import Text
-
-    named = min(max(map(len, ("pipeline", *names))), max(20, width // 3))
-    left = _columns(comparison)
-    while left:
-        table = Table(box=None, padding=(0, 2, 0, 0), pad_edge=False, header_style="dim", show_edge=False)
-        table.add_column("pipeline", width=named, overflow="fold")
-        shown: list[list[Text | None]] = []
-        room = width - named
-        while left and ((wide := _wide(left[0])) <= room or not shown):
-            head, cells = left.pop(0)
-            table.add_column(head, justify="right", no_wrap=True)
-            shown.append(cells)
-            room -= wide
-        for name, *line in zip(names, *shown, strict=True):
-            failed = line[0] is None
-            table.add_row(Text(name, "red" if failed else "cyan"), *([Text(FAILED, "red")] if failed else line))
-        yield table
-
-
-def _wide(column: Column) -> int:
-    head, cells = column
-    return 2 + max(*map(len, head.split("\n")), *(len(FAILED if cell is None else cell) for cell in cells))
 
 
 def _columns(comparison: Comparison) -> list[Column]:

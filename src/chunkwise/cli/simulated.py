@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from chunkwise.cli import show
+from chunkwise.cli.tables import Column, show_tables
 from chunkwise.errors import UserError
 
 if TYPE_CHECKING:
@@ -37,32 +38,23 @@ def schedulers(text: str) -> dict[str, Scheduler]:
 
 def simulated(jobs: Sequence[Job], runs: Runs, slo: Slo, told: str) -> None:
     """The table of all schedulers, and what was refused."""
-    from rich.table import Table
     from rich.text import Text
 
     rows = {name: _measured(own, slo) for name, own in runs.items()}
     show.out(f"{show.count(len(jobs), 'request')} · {told}\n")
-    table = Table(box=None, padding=(0, 2, 0, 0), pad_edge=False, header_style="dim", show_edge=False)
-    table.add_column("scheduler", overflow="fold")
-    columns = _columns(slo, any(row.hits for row in rows.values()), any(row.loads for row in rows.values()))
-    for head, _ in columns:
-        table.add_column(head, justify="right", no_wrap=True)
     best = max((row.attained for row in rows.values()), default=0.0)
-    for name, row in rows.items():
-        cells = [Text(cell(row)) for _, cell in columns]
-        if row.attained == best and len(rows) > 1:
-            cells[_KEPT].stylize("bold green")
-        table.add_row(Text(name, "cyan"), *cells)
-    show.console().print(table)
+    columns: list[Column] = []
+    for head, cell in _columns(slo, any(row.hits for row in rows.values()), any(row.loads for row in rows.values())):
+        marked = head.startswith("kept") and len(rows) > 1
+        cells = [Text(cell(row), "bold green" if marked and row.attained == best else "") for row in rows.values()]
+        columns.append((head, [*cells]))
+    show_tables("scheduler", list(rows), columns)
     for name, row in rows.items():
         if row.refused:
             show.note(
                 f"warning: {name}: {show.count(row.refused, 'request')} can never fit into the memory of one engine, "
                 "with its prompt and the longest output, and was not served"
             )
-
-
-_KEPT = 6
 
 
 def _columns(slo: Slo, cached: bool, experts: bool) -> list[tuple[str, Callable[[Measures], str]]]:

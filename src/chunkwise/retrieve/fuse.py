@@ -28,7 +28,7 @@ def standing_out(scores: Floats, among: int = 50) -> Floats:
     few = min(among, n)
     top = np.partition(scores, n - few, axis=1)[:, n - few :] if few else np.zeros((rows, 1), np.float32)
     peak = top.max(axis=1)
-    out = np.where(peak > 0, 1 - top.mean(axis=1) / np.where(peak > 0, peak, 1), 0)
+    out = np.where(peak > 0, 1 - top.mean(axis=1) / np.where(peak > 0, peak, 1), 0).clip(0)  # a mean may round up
     share: Floats = (rows * out / out.sum() if out.sum() > 0 else np.ones(rows)).astype(np.float32)
     return share
 
