@@ -115,6 +115,36 @@ def test_however_little_memory_and_budget_there_is(family, data):
         assert told(made, requests) == expected
 
 
+def test_a_prompt_passes_the_models_layers_group_after_group_and_gives_what_it_gives_at_once(decoder):
+    decodes, long = asked(0, drawn(1, 12), most=12), asked(1, drawn(2, 200), most=4)
+    made, seen = engine(decoder, scheduler="layered-prefill:layers=48,groups=16,per=16"), []
+    made.add(decodes, GREEDY)
+    found = [*made.step()]
+    made.add(long, GREEDY)
+    while made.waiting or made.running:
+        out = made.step()
+        found += out
+        if long.depth:
+            seen.append((long.depth, [token.request.id for token in out]))
+    assert seen == [(1, [0]), (2, [0])], "a layer a step, and who decodes gets a token in each"
+    for request in (decodes, long):
+        assert [token.token for token in found if token.request is request] == plain(decoder, request)
+    settled(made)
+
+
+def test_a_batch_that_is_known_ahead_is_planned(decoder):
+    def mixed() -> list[Request]:
+        begin = [drawn(group, 64) for group in (100, 101)]
+        return [asked(i, np.concatenate([begin[i % 2], drawn(i, 8)]), most=1 + 9 * (i % 2)) for i in range(8)]
+
+    def prompts_put_out(scheduler: str) -> list[int]:
+        made = engine(decoder, scheduler=scheduler)
+        return list(dict.fromkeys(token.request.id for token in made.run(mixed(), GREEDY)))
+
+    assert prompts_put_out("batchllm:budget=80") == [1, 3, 5, 7, 0, 2, 4, 6], "those first that decode most"
+    assert prompts_put_out("fcfs:budget=80") != [1, 3, 5, 7, 0, 2, 4, 6]
+
+
 def test_a_hit_gives_the_very_bits_of_a_miss(decoder):
     prompt, other = drawn(5, 100), drawn(6, 20)
     cold = engine(decoder, scheduler="sarathi-serve:budget=64")

@@ -7,7 +7,7 @@ import time
 from bisect import insort
 from collections import Counter, defaultdict
 from collections.abc import Callable, Collection, Iterable, Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Literal, NamedTuple
 
 import numpy as np
@@ -111,7 +111,7 @@ class Engine:
             device=decoder.device,
         )
         self.tree = Tree(self.arena, policy, spilled(self.arena) if spilled else None)
-        self.scheduler = scheduler
+        self.scheduler = replace(scheduler, split=replace(scheduler.split, model_layers=config.layers))
         self.waiting: list[Request] = []
         self.running: list[Request] = []
         self.computed = self.reused = self.steps = 0  # tokens, tokens, passes
@@ -195,14 +195,23 @@ class Engine:
         return out
 
     def run(self, requests: Iterable[Request] = (), sampler: Sampler | None = None) -> Iterator[Token]:
-        """Add the requests and step until all are done; tokens as they come out."""
-        for request in requests:
+        """Add the requests and step until all are done; tokens as they come out.
+
+        They are a batch that is known ahead, which some schedulers look over before it begins.
+        """
+        batch = list(requests)
+        if self.scheduler.order.plan:
+            self.scheduler.order.plan(batch)
+        for request in batch:
             self.add(request, sampler)
         while self.waiting or self.running:
             yield from self.step()
 
     def _ready(self) -> list[Request]:
-        """The waiting that it would not be better to let wait: for a prompt under way that begins as they do."""
+        """The waiting that it would not be better to let wait: for a prompt under way that begins as they do.
+
+        Those of a group are left to a scheduler that lets groups wait for their prefix itself.
+        """
         ahead: dict[bytes, list[Sequence]] = defaultdict(list)
         for request in self.running:
             if not request.produced:
@@ -214,7 +223,8 @@ class Engine:
             known = sequence.known[:-1]
             alike = ahead[known[:ALIKE].tobytes()]
             coming = max((common(known, one.known) for one in alike if one.namespace == sequence.namespace), default=0)
-            if coming < ALIKE or coming < ALIKE + self.tree.held(known, sequence.namespace):
+            left = self.scheduler.order.awaits and request.group is not None
+            if left or coming < ALIKE or coming < ALIKE + self.tree.held(known, sequence.namespace):
                 alike.append(sequence)
                 ready.append(request)
                 if len(ready) == self.scheduler.seats:
