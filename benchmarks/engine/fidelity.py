@@ -242,6 +242,7 @@ def main() -> None:
     torch.set_grad_enabled(False)
     decoder = small() if asked.small else models(4_096)[1]
     found = compared(decoder, asked.requests, asked.data)
+    found["model"] = f"a random Llama of {3 if asked.small else 100} million parameters"
     found["setting"] = setting("chunkwise", "torch", "numpy")
     asked.out.mkdir(parents=True, exist_ok=True)
     if installed():
@@ -357,7 +358,7 @@ def page(found: dict[str, Any]) -> str:
     prices = found["prices"]
     lines = ["# The simulator held to the engine", "", *_INTRODUCTION, "", "## Figures", ""]
     lines += [
-        f"{found['requests']} requests a set. Prices: {1e3 * prices['base']:.2f} ms a pass, "
+        f"The model is {found['model']}; {found['requests']} requests a set. Prices: {1e3 * prices['base']:.2f} ms a pass, "
         f"{1e3 * prices['token']:.3f} a token, {1e3 * prices['row']:.3f} a row, {1e6 * prices['heard']:.3f} µs a key",
         f"heard, {1e6 * prices['read']:.3f} µs a key read; {100 * found['fit_error']:.0f} % mean error of the passes",
         "they were fitted to. Errors are the simulator's over the engine's; *engine again* is the second row's set run",
@@ -409,14 +410,16 @@ _INTRODUCTION = [
     "`sarathi-serve`, which the engine served before, between and after those reported; nothing was fitted to what is",
     "reported. Times are processor seconds of one thread: every pass moves the clock on by what it cost, and requests",
     "come by that clock, at 0.8 of the rate that could just be served. So nothing waits for other processes, but what",
-    "they do to caches and memory still makes passes slower.",
+    "they do to caches and memory still makes passes slower; a queue near its limit makes an error of the passes a",
+    "larger one of the waits.",
 ]
 _DECISIONS = [
     "The scheduler once more in the simulator, every pass lasting what the engine's took. *equal until*: passes up to",
     "the first that was decided otherwise (whose turn, how many tokens, which layers, who gave way); *equal*: all that",
-    "are the same at their place; *preempted* and *held* (tokens found in the cache): engine / simulator. Where they",
-    "part, the engine held a request back: its prompt begins like one that is being computed, so that a pass later it",
-    "finds the prefix in the tree. The simulator takes both in at once and computes the prefix twice.",
+    "are the same at their place; *preempted* and *held* (tokens found in the cache): engine / simulator. They part",
+    "for two reasons. The engine holds a request back whose prompt begins like one that is being computed, so that a",
+    "pass later it finds the prefix in the tree; the simulator takes both in at once and computes the prefix twice. And",
+    "a request that was preempted finds in the engine's tree what it had put out, in the simulator its prompt alone.",
 ]
 
 if __name__ == "__main__":
