@@ -295,7 +295,7 @@ def compared(decoder: Decoder, count: int, data: Path | None) -> dict[str, Any]:
         priced_on.append(engine(decoder, SARATHI, prices_from))  # the machine is now quicker, now slower
     again = engine(decoder, SARATHI, sets[0][0])
     prices, error = priced(priced_on)
-    rows, lines = [], {}
+    rows, lines = list[dict[str, Any]](), dict[str, Run]()
     for given, spec, real in served:
         told, replayed = simulated(prices, spec, given), simulated(Replayed(real.taken), spec, given)
         rows.append(_row(given, spec, real, told, replayed, prices))
@@ -358,11 +358,12 @@ def page(found: dict[str, Any]) -> str:
     prices = found["prices"]
     lines = ["# The simulator held to the engine", "", *_INTRODUCTION, "", "## Figures", ""]
     lines += [
-        f"The model is {found['model']}; {found['requests']} requests a set. Prices: {1e3 * prices['base']:.2f} ms a pass, "
+        f"The model is {found['model']}; {found['requests']} requests a set. Prices:",
+        f"{1e3 * prices['base']:.2f} ms a pass, "
         f"{1e3 * prices['token']:.3f} a token, {1e3 * prices['row']:.3f} a row, {1e6 * prices['heard']:.3f} µs a key",
         f"heard, {1e6 * prices['read']:.3f} µs a key read; {100 * found['fit_error']:.0f} % mean error of the passes",
         "they were fitted to. Errors are the simulator's over the engine's; *engine again* is the second row's set run",
-        "a second time by the engine, over its first run: what no simulator could be nearer than.",
+        "a second time by the engine, over its first run: how much the machine itself varies.",
         "",
     ]
     rows = [
@@ -418,8 +419,8 @@ _DECISIONS = [
     "the first that was decided otherwise (whose turn, how many tokens, which layers, who gave way); *equal*: all that",
     "are the same at their place; *preempted* and *held* (tokens found in the cache): engine / simulator. They part",
     "for two reasons. The engine holds a request back whose prompt begins like one that is being computed, so that a",
-    "pass later it finds the prefix in the tree; the simulator takes both in at once and computes the prefix twice. And",
-    "a request that was preempted finds in the engine's tree what it had put out, in the simulator its prompt alone.",
+    "pass later it finds the prefix in the tree; the simulator takes both in at once and computes the prefix twice.",
+    "And a request that was preempted finds in the engine's tree what it had put out, in the simulator its prompt alone.",
 ]
 
 if __name__ == "__main__":
