@@ -420,7 +420,8 @@ _DECISIONS = [
     "are the same at their place; *preempted* and *held* (tokens found in the cache): engine / simulator. They part",
     "for two reasons. The engine holds a request back whose prompt begins like one that is being computed, so that a",
     "pass later it finds the prefix in the tree; the simulator takes both in at once and computes the prefix twice.",
-    "And a request that was preempted finds in the engine's tree what it had put out, in the simulator its prompt alone.",
+    "And a request that was preempted finds in the engine's tree what it had put out, in the simulator its prompt",
+    "alone.",
 ]
 
 if __name__ == "__main__":
