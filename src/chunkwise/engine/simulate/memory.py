@@ -96,7 +96,7 @@ class CountedSlots:
         """Give up all slots of a request; its blocks stay in the cache."""
         held = self._held.pop(id(request))
         self.private -= request.computed + request.chunk - held * self.block
-        for name in request.blocks[:held]:
+        for name in reversed(request.blocks[:held]):  # the last go first: nobody finds them without those before
             self._pinned[name] -= 1
             if not self._pinned[name]:
                 del self._pinned[name]
