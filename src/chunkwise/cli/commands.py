@@ -73,6 +73,22 @@ SomePaths = Annotated[
         show_default=False,
     ),
 ]
+ModelFolder = Annotated[
+    Path,
+    typer.Option(
+        "--model",
+        metavar="DIR",
+        help="Hugging Face folder: config.json, safetensors, tokenizer.json.",
+        show_default=False,
+    ),
+]
+Memory = Annotated[str, typer.Option(metavar="SIZE", help="Memory for keys and values.")]
+SchedulerSpec = Annotated[
+    str, typer.Option("--scheduler", metavar="SPEC", help="Recipe: `chunkwise recipes serve-schedule`.")
+]
+QuantiseWeights = Annotated[
+    str | None, typer.Option("--quantise", metavar="int8", help="Weights in 8 bits.", show_default=False)
+]
 KnownSet = Annotated[
     str | None, typer.Option("--set", metavar="NAME", help="A known set, such as squad_xquad_en, instead of PATH.")
 ]
@@ -511,6 +527,50 @@ def simulate(
         show.out_json(simulated.json_report(jobs, runs, slo, {**setting, "slots": cost.slots}))
     else:
         simulated.simulated(jobs, runs, slo, told)
+
+
+@app.command(epilog="Example: chunkwise serve --model models/Qwen2.5-0.5B-Instruct --memory 4GB")
+def serve(
+    model: ModelFolder,
+    host: Annotated[str, typer.Option(metavar="HOST", help="Address to listen on.")] = "127.0.0.1",
+    port: Annotated[int, typer.Option(metavar="N", min=0, max=65535, help="Port; 0 for any.")] = 8000,
+    memory: Memory = "2GB",
+    scheduler: SchedulerSpec = "sarathi-serve",
+    quantise: QuantiseWeights = None,
+    spill: Annotated[
+        Path | None,
+        typer.Option(metavar="DIR", help="Keep there what leaves the memory, for later and for the next start."),
+    ] = None,
+) -> None:
+    """Serve a local model to OpenAI's clients, at /v1 (docs/serving.md)."""
+    from chunkwise.cli import generated, show
+
+    with generated.completer(model, memory, scheduler, quantise, spill) as completer:
+        from chunkwise.serve import Server
+
+        Server(completer, host, port, lambda url: show.note(f"{completer.name} at {url}/v1, until Ctrl-C")).run()
+
+
+@app.command(epilog='Example: chunkwise generate "Chunks are" --model models/Qwen2.5-0.5B --max-tokens 50')
+def generate(
+    prompt: Annotated[str, typer.Argument(metavar="PROMPT", help="Text to go on with, in quotes.", show_default=False)],
+    model: ModelFolder,
+    max_tokens: Annotated[
+        int | None, typer.Option(metavar="N", min=1, help="Most tokens; as many as there is room for.")
+    ] = None,
+    sampler: Annotated[
+        str, typer.Option(metavar="SPEC", help="Recipes, one after another: `chunkwise recipes sample`.")
+    ] = "temperature:t=0",
+    seed: Annotated[int | None, typer.Option(metavar="N", help="Same seed, same text.", show_default=False)] = None,
+    chat: Annotated[bool, typer.Option("--chat", help="Put it to the model as a user's message.")] = False,
+    memory: Memory = "2GB",
+    quantise: QuantiseWeights = None,
+) -> None:
+    """Let a local model write, to the terminal."""
+    from chunkwise.cli import generated
+
+    with generated.completer(model, memory, quantise=quantise) as completer:
+        generated.told(completer, prompt, max_tokens, sampler, seed, chat)
 
 
 @app.command(epilog="Example: chunkwise recipes select")
