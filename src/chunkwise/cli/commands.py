@@ -226,7 +226,7 @@ def ask(
         str | None,
         typer.Option(
             metavar="URL#model",
-            help="OpenAI-compatible endpoint that answers, with OPENAI_API_KEY; OPENAI_BASE_URL and OPENAI_MODEL where"
+            help="OpenAI-compatible endpoint that answers, with OPENAI_API_KEY, or local:DIR; OPENAI_BASE_URL and OPENAI_MODEL where"
             " it is not named; none: quote the sentences that carry the answer.",
             show_default=False,
         ),
@@ -716,9 +716,9 @@ def _reuse(again: Reuse | None) -> dict[str, Any]:
 def _model(llm: str | None) -> LLM | None:
     if llm == "none" or (llm is None and not os.environ.get("OPENAI_BASE_URL")):
         return None
-    from chunkwise.llm import endpoint
+    from chunkwise.llm import named
 
-    return endpoint(llm)
+    return named(llm)
 
 
 def _seconds() -> float:
