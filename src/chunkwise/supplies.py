@@ -13,8 +13,8 @@ from chunkwise.prompt import Message
 def supplies(embedder: str = "minilm", llm: str | None = None) -> Supplies:
     """What makes `embed`, `lm`, `notes` and `ask`; `lm` is the byte model that comes with the package.
 
-    embedder: as `chunkwise.embed.embedder` takes it; llm: "URL#model" or "local:DIR", or None for what OPENAI_BASE_URL names: then
-    `ask` is there only when that is set.
+    embedder: as `chunkwise.embed.embedder` takes it; llm: "URL#model" or "local:DIR", or None for what OPENAI_BASE_URL
+    names: then `ask` is there only when that is set.
     """
     import os
 

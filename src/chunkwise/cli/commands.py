@@ -226,7 +226,8 @@ def ask(
         str | None,
         typer.Option(
             metavar="URL#model",
-            help="OpenAI-compatible endpoint that answers, with OPENAI_API_KEY, or local:DIR; OPENAI_BASE_URL and OPENAI_MODEL where"
+            help="OpenAI-compatible endpoint that answers, with OPENAI_API_KEY, or local:DIR; OPENAI_BASE_URL and"
+            " OPENAI_MODEL where"
             " it is not named; none: quote the sentences that carry the answer.",
             show_default=False,
         ),
