@@ -143,8 +143,7 @@ class _Choice:
         else:
             text = ""
         if token.finish and not self._until.met:
-            text += self._until.put(self._read_as(self._text.end()))
-            text += "" if self._until.met else self._until.end()
+            text += self._until.put(self._read_as(self._text.end())) + self._until.end()
         self._told += len(text)
         if self._until.met:
             return Said(self.number, text, self._out(self._told), "stop")

@@ -28,7 +28,7 @@ class Until:
 
     def end(self) -> str:
         """What was held back, since nothing comes any more."""
-        return self._tell(len(self._held))
+        return "" if self.met else self._tell(len(self._held))
 
     def _begun(self, stop: str) -> int:
         """How many last characters are the first ones of a stop string."""
