@@ -545,10 +545,13 @@ def serve(
 ) -> None:
     """Serve a local model to OpenAI's clients, at /v1 (docs/serving.md)."""
     from chunkwise.cli import generated, show
+    from chunkwise.errors import UserError
 
-    with generated.completer(model, memory, scheduler, quantise, spill) as completer:
+    try:
         from chunkwise.serve import Server
-
+    except ModuleNotFoundError as error:
+        raise UserError(f"{error.name} is not installed; run: pip install 'chunkwise[serve]'") from error
+    with generated.completer(model, memory, scheduler, quantise, spill) as completer:
         Server(completer, host, port, lambda url: show.note(f"{completer.name} at {url}/v1, until Ctrl-C")).run()
 
 
