@@ -13,8 +13,8 @@ from chunkwise.prompt import Message
 def supplies(embedder: str = "minilm", llm: str | None = None) -> Supplies:
     """What makes `embed`, `lm`, `notes` and `ask`; `lm` is the byte model that comes with the package.
 
-    embedder: as `chunkwise.embed.embedder` takes it; llm: "URL#model", or None for what OPENAI_BASE_URL names: then
-    `ask` is there only when that is set.
+    embedder: as `chunkwise.embed.embedder` takes it; llm: "URL#model" or "local:DIR", or None for what OPENAI_BASE_URL
+    names: then `ask` is there only when that is set.
     """
     import os
 
@@ -38,7 +38,7 @@ def _lm() -> CausalLM:
 
 
 def _ask(spec: str | None) -> Ask:
-    from chunkwise.llm import endpoint
+    from chunkwise.llm import named
 
-    llm = endpoint(spec)
+    llm = named(spec)
     return lambda prompt: llm.complete([Message(role="user", content=prompt)]).text

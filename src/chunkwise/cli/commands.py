@@ -73,6 +73,22 @@ SomePaths = Annotated[
         show_default=False,
     ),
 ]
+ModelFolder = Annotated[
+    Path,
+    typer.Option(
+        "--model",
+        metavar="DIR",
+        help="Hugging Face folder: config.json, safetensors, tokenizer.json.",
+        show_default=False,
+    ),
+]
+Memory = Annotated[str, typer.Option(metavar="SIZE", help="Memory for keys and values.")]
+SchedulerSpec = Annotated[
+    str, typer.Option("--scheduler", metavar="SPEC", help="Recipe: `chunkwise recipes serve-schedule`.")
+]
+QuantiseWeights = Annotated[
+    str | None, typer.Option("--quantise", metavar="int8", help="Weights in 8 bits.", show_default=False)
+]
 KnownSet = Annotated[
     str | None, typer.Option("--set", metavar="NAME", help="A known set, such as squad_xquad_en, instead of PATH.")
 ]
@@ -210,7 +226,8 @@ def ask(
         str | None,
         typer.Option(
             metavar="URL#model",
-            help="OpenAI-compatible endpoint that answers, with OPENAI_API_KEY; OPENAI_BASE_URL and OPENAI_MODEL where"
+            help="OpenAI-compatible endpoint that answers, with OPENAI_API_KEY, or local:DIR; OPENAI_BASE_URL and"
+            " OPENAI_MODEL where"
             " it is not named; none: quote the sentences that carry the answer.",
             show_default=False,
         ),
@@ -513,6 +530,53 @@ def simulate(
         simulated.simulated(jobs, runs, slo, told)
 
 
+@app.command(epilog="Example: chunkwise serve --model models/Qwen2.5-0.5B-Instruct --memory 4GB")
+def serve(
+    model: ModelFolder,
+    host: Annotated[str, typer.Option(metavar="HOST", help="Address to listen on.")] = "127.0.0.1",
+    port: Annotated[int, typer.Option(metavar="N", min=0, max=65535, help="Port; 0 for any.")] = 8000,
+    memory: Memory = "2GB",
+    scheduler: SchedulerSpec = "sarathi-serve",
+    quantise: QuantiseWeights = None,
+    spill: Annotated[
+        Path | None,
+        typer.Option(metavar="DIR", help="Keep there what leaves the memory, for later and for the next start."),
+    ] = None,
+) -> None:
+    """Serve a local model to OpenAI's clients, at /v1 (docs/serving.md)."""
+    from chunkwise.cli import generated, show
+    from chunkwise.errors import UserError
+
+    try:
+        from chunkwise.serve import Server
+    except ModuleNotFoundError as error:
+        raise UserError(f"{error.name} is not installed; run: pip install 'chunkwise[serve]'") from error
+    with generated.completer(model, memory, scheduler, quantise, spill) as completer:
+        Server(completer, host, port, lambda url: show.note(f"{completer.name} at {url}/v1, until Ctrl-C")).run()
+
+
+@app.command(epilog='Example: chunkwise generate "Chunks are" --model models/Qwen2.5-0.5B --max-tokens 50')
+def generate(
+    prompt: Annotated[str, typer.Argument(metavar="PROMPT", help="Text to go on with, in quotes.", show_default=False)],
+    model: ModelFolder,
+    max_tokens: Annotated[
+        int | None, typer.Option(metavar="N", min=1, help="Most tokens; as many as there is room for.")
+    ] = None,
+    sampler: Annotated[
+        str, typer.Option(metavar="SPEC", help="Recipes, one after another: `chunkwise recipes sample`.")
+    ] = "temperature:t=0",
+    seed: Annotated[int | None, typer.Option(metavar="N", help="Same seed, same text.", show_default=False)] = None,
+    chat: Annotated[bool, typer.Option("--chat", help="Put it to the model as a user's message.")] = False,
+    memory: Memory = "2GB",
+    quantise: QuantiseWeights = None,
+) -> None:
+    """Let a local model write, to the terminal."""
+    from chunkwise.cli import generated
+
+    with generated.completer(model, memory, quantise=quantise) as completer:
+        generated.told(completer, prompt, max_tokens, sampler, seed, chat)
+
+
 @app.command(epilog="Example: chunkwise recipes select")
 def recipes(
     family: Annotated[str | None, typer.Argument(metavar="[FAMILY]", help="segment, retrieve, select, ...")] = None,
@@ -656,9 +720,9 @@ def _reuse(again: Reuse | None) -> dict[str, Any]:
 def _model(llm: str | None) -> LLM | None:
     if llm == "none" or (llm is None and not os.environ.get("OPENAI_BASE_URL")):
         return None
-    from chunkwise.llm import endpoint
+    from chunkwise.llm import named
 
-    return endpoint(llm)
+    return named(llm)
 
 
 def _seconds() -> float:

@@ -17,7 +17,7 @@ from torch import Tensor
 
 from chunkwise.engine.attention import Cached, Part, Plan
 from chunkwise.engine.decoder import Decoder
-from chunkwise.engine.kv.arena import Arena, Extent, count, cut, join
+from chunkwise.engine.kv.arena import Arena, Extent, cut, join
 from chunkwise.engine.kv.policy import Policy, lru
 from chunkwise.engine.kv.spill import Spill
 from chunkwise.engine.kv.tree import Node, Tree, common
@@ -34,7 +34,8 @@ class Token(NamedTuple):
 
     logprob: the model's own, in nats, before any transform; best: the most probable tokens there and their
     log-probabilities, as many as were asked for; finish: why it is the last one, or None. Where a request ends without
-    another token, cut short by the scheduler or ("error") since the model gave what is not a number, it is -1.
+    another token, cut short by the scheduler or ("error") since the model gave what is not a number, it is -1. cached:
+    tokens of the prompt that were held when it was first taken in.
     """
 
     request: Request
@@ -42,6 +43,7 @@ class Token(NamedTuple):
     logprob: float
     best: tuple[tuple[int, float], ...] = ()
     finish: Finish | None = None
+    cached: int = 0
 
 
 @dataclass(slots=True, eq=False)
@@ -63,6 +65,7 @@ class Sequence:
     node: Node
     tail: list[Extent] = field(default_factory=list)
     between: Tensor | None = None
+    cached: int | None = None
     counts: Counter[int] = field(default_factory=Counter)
 
     @property
@@ -245,6 +248,7 @@ class Engine:
         self._hold(sequence, node)
         request.computed = held
         self.reused += held
+        sequence.cached = held if sequence.cached is None else sequence.cached
 
     def _give_up(self, sequence: Sequence) -> None:
         """Back among the waiting; what it had computed stays in the tree for as long as nobody needs the room."""
@@ -276,11 +280,10 @@ class Engine:
 
     def _let_go(self, sequence: Sequence) -> None:
         request = sequence.request
-        if request.chunk:  # part of the way through the layers: its slots hold nothing whole
-            stop = count(sequence.tail) - request.chunk
-            sequence.tail, broken = cut(sequence.tail, stop)
-            self.arena.free(broken)
-            sequence.between = None
+        # Slots of tokens that are part of the way through the layers, or that a pass left when it failed, hold nothing.
+        sequence.tail, broken = cut(sequence.tail, request.computed - sequence.node.stop)
+        self.arena.free(broken)
+        sequence.between = None
         self._commit(sequence)
         if sequence.node.extents:
             self.arena.allocate(0, sequence.node.extents[-1].stop - 1)  # nothing stays set aside behind it
@@ -400,7 +403,7 @@ class Engine:
             finish = "length"
         if finish:
             self._leave(sequence)
-        return Token(request, token, float(logits[token] - total), best, finish)
+        return Token(request, token, float(logits[token] - total), best, finish, sequence.cached or 0)
 
     def _broken(self, sequence: Sequence) -> Token:
         self._leave(sequence)

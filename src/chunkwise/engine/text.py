@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Iterable, Mapping, Sequence
 from datetime import datetime
 from functools import cached_property
@@ -38,6 +39,7 @@ class Tokenizer:
         self.bos: int | None = start if named is None else named
         self.size: int = self._tokenizer.get_vocab_size()
         added = self._tokenizer.get_added_tokens_decoder()
+        self._added = frozenset(added)
         self._unspoken = frozenset(number for number, token in added.items() if token.special)
 
     @classmethod
@@ -54,6 +56,28 @@ class Tokenizer:
         """The text of `ids`, special ones left out: what a `Stream` of them tells in all."""
         stream = Stream(self)
         return "".join([stream.put(number) for number in ids]) + stream.end()
+
+    def spelled(self, token: int) -> bytes:
+        """What one token stands for in a text, which may be a part of a character; a special one by its name."""
+        name = self._tokenizer.id_to_token(token) or ""
+        if token in self._added:
+            return name.encode()
+        if self._letters and all(letter in self._letters for letter in name):
+            return bytes(self._letters[letter] for letter in name)
+        if byte := re.fullmatch("<0x([0-9A-F]{2})>", name):
+            return bytes.fromhex(byte[1])
+        return name.replace("\N{LOWER ONE EIGHTH BLOCK}", " ").encode()
+
+    @cached_property
+    def _letters(self) -> dict[str, int]:
+        """The byte that each letter stands for, where tokens are written in bytes; else none."""
+        from tokenizers.pre_tokenizers import ByteLevel
+
+        if self._tokenizer.decoder is None or b"ByteLevel" not in self._tokenizer.decoder.__getstate__():
+            return {}
+        letters = sorted(ByteLevel.alphabet())  # those of Latin-1 stand for themselves, the others for what is left
+        own = [ord(letter) for letter in letters if ord(letter) < 256]
+        return dict(zip(letters, [*own, *sorted(set(range(256)) - set(own))], strict=True))
 
     def chat(self, messages: Sequence[Mapping[str, Any]], answer: bool = True, **more: Any) -> str:
         """The prompt that the model's template makes of `messages` ({"role": ..., "content": ...}).
