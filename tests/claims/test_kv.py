@@ -186,7 +186,7 @@ def test_prefixkv() -> None:
     world.asks(slice(420, 500), topic)
 
     def retained(policy: KVPolicy) -> tuple[list[int], float]:
-        whole, host = world.read(KVPolicy(policy.score), 1.0), world.read(policy, 50)
+        whole, host = world.read(KVPolicy(policy.score), 1.0), world.read(policy, 30)
         shares, sizes = [], []
         for layer in range(3):
             kept, paid = positions(host, layer), whole.held(layer).received[0].mean(0)
@@ -196,8 +196,8 @@ def test_prefixkv() -> None:
 
     policy = build("prefixkv")
     sizes, mass = retained(policy)
-    assert sum(sizes) == 150
+    assert sum(sizes) == 90
     even, control = retained(KVPolicy(policy.score, budget=Uniform(), protect=policy.protect))
-    assert even == [50] * 3
-    assert mass > control
+    assert even == [30] * 3
+    assert mass > control + 0.05
     assert sizes[0] > sizes[2] > sizes[1]
