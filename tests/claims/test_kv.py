@@ -5,7 +5,24 @@ from __future__ import annotations
 import torch
 
 from attended import World, positions
-from chunkwise.engine.kv.compress import EachPass, KVPolicy, Lag, Random, Recency, Recent, Sinks, Uniform
+from chunkwise.engine.kv.compress import (
+    Bits,
+    Cluster,
+    EachPass,
+    Evict,
+    KVPolicy,
+    Lag,
+    Random,
+    Recency,
+    Recent,
+    Shared,
+    Sinks,
+    Slerp,
+    Uniform,
+    Window,
+)
+from chunkwise.engine.kv.compress.code import Packed, _Pair
+from chunkwise.errors import UserError
 from chunkwise.recipe import build
 
 RANDOM = KVPolicy(Random(), protect=Recent(1))
@@ -201,3 +218,188 @@ def test_prefixkv() -> None:
     assert even == [30] * 3
     assert mass > control + 0.05
     assert sizes[0] > sizes[2] > sizes[1]
+
+
+def dense(world: World) -> int:
+    """Bytes of the whole cache."""
+    return 4 * (world.k.numel() + world.v.numel())
+
+
+def test_int8_kv() -> None:
+    """Every token at three tenths of the bytes, nearly exact; evicting to as many bytes is not."""
+    world = World(300, layers=2)
+    topic = world.direction()
+    world.tells([20, 150], topic)
+    host = world.read("int8-kv", 0.3)
+    assert positions(host) == [*range(300)]
+    assert host.bytes <= 0.3 * dense(world)
+    assert world.error("int8-kv", 0.3, topic) < 0.02
+    assert world.error("streaming", 0.3, topic) > 0.5
+
+
+def test_int4_kv() -> None:
+    """Every token at 16 % of the bytes; keys whose channels differ in size bear it by channel, not by token."""
+    world = World(300)
+    topic = world.direction()
+    world.tells([20, 150], topic)
+    host = world.read("int4-kv", 0.16)
+    assert positions(host) == [*range(300)]
+    assert host.bytes <= 0.16 * dense(world)
+    assert world.error("int4-kv", 0.16, topic) < 0.2 < 0.5 < world.error("streaming", 0.16, topic)
+    keys = world.drawn(300, 32) * torch.logspace(-1, 1, 32)
+    off = [((Packed(keys, 4, by_channel).read() - keys) / keys.std(0)).square().mean() for by_channel in (True, False)]
+    assert off[0] < 0.05 * off[1]
+
+
+def test_zipcache() -> None:
+    """The bits go where attention goes: less error than on a random choice of as many tokens, and than two bits."""
+    world = World(400)
+    topic = world.direction()
+    world.tells(range(10, 390, 20), topic)
+    world.k[:, 10:390:20] += 0.3 * world.drawn(1, 19, 2, 32)
+    world.asks(slice(100, 400), topic)
+    policy = build("zipcache")
+    assert world.read(policy, 0.14).bytes <= 0.14 * dense(world)
+    assert positions(world.read(policy, 0.14)) == [*range(400)]
+    mixed, anywhere, low = (
+        world.error(replace(policy, **other), 0.14, topic)
+        for other in ({}, {"score": Random()}, {"code": Bits(2, 2, 1.0)})
+    )
+    assert mixed < 0.8 * anywhere < low
+    assert Packed(world.drawn(400, 32), 4, by_channel=False).parameters == 32 + 2 * 400
+
+
+def test_minicache() -> None:
+    """Two layers that differ in length alone cost one direction, and next to no error; their mean has a large one."""
+    world = World(200, layers=4)
+    topic = world.direction()
+    long = 0.5 + 2 * torch.rand(200, 1, 1, generator=world.random)
+    world.k[3], world.v[3] = long * world.k[2], long * world.v[2]
+    apart = [31, 77, 160]
+    world.k[3, apart], world.v[3, apart] = world.drawn(3, 2, 32), world.drawn(3, 2, 32)
+    world.asks(slice(0, 200), topic)
+    host = world.read("minicache", 0.85)
+    assert positions(host) == [*range(200)]
+    assert host.bytes <= 0.85 * dense(world)
+    whole, held = world.read(KVPolicy(), 1.0), [host.held(layer) for layer in range(4)]
+    for layer in range(4):
+        assert torch.allclose(held[layer].keys, whole.held(layer).keys, atol=1e-4)
+        assert torch.allclose(held[layer].values, whole.held(layer).values, atol=1e-4)
+        assert torch.equal(held[layer].values[:, :, apart], whole.held(layer).values[:, :, apart])
+    mean = (whole.held(2).values + whole.held(3).values) / 2
+    assert (mean - whole.held(3).values).norm() > 0.2 * mean.norm()
+    # What differs in direction is between both, nearer to it than the mean of unequal lengths.
+    one, two = world.drawn(2, 100, 32)
+    pair = torch.stack((one, 5 * two))
+    on_arc, half = _Pair(pair, [100], Slerp(0.5, 0.0)), pair.mean(0)
+    cosine = torch.nn.functional.cosine_similarity
+    assert cosine(on_arc.read(0), one).min() > cosine(half, one).mean() + 0.1
+    with pytest.raises(UserError, match="same tokens"):
+        world.read(replace(build("snapkv"), code=Slerp()), 0.5)
+
+
+def test_lacache() -> None:
+    """Layers together hold more of the past, and from further back, than a window as large as each of them is."""
+    world = World(600, layers=4)
+    sizes = []
+    for passes in (5, 30):
+        host = world.read("lacache", 64, passes=[20] * passes)
+        sizes.append([len(positions(host, layer)) for layer in range(4)])
+    assert sizes == [[64] * 4] * 2
+    union = sorted({at for layer in range(4) for at in positions(host, layer)})
+    window = positions(world.read("streaming", 64, passes=[20] * 30))
+    assert len(union) > 1.4 * 64
+    assert len(window) == 64
+    assert union[4] < window[4] - 40  # behind the sinks
+    assert len({tuple(positions(host, layer)) for layer in range(4)}) > 1
+    counts = [sum(at in union for at in range(start, start + 60)) for start in (540, 480)]
+    assert counts[0] > counts[1]  # the older the fewer
+
+
+def test_zeromerge() -> None:
+    """What does not fit is heard as one voice of many: less error than without it, and every token is counted."""
+    world = World(400)
+    topic, common = world.direction(), world.direction()
+    world.k[:, :, :, :] = 0.5 * common + 0.5 * world.k
+    world.v += 1
+    world.tells([300], topic)
+    policy = build("zeromerge")
+    other = 0.5 * common + 0.2 * topic
+    assert world.error(policy, 0.1, other) < 0.7 * world.error(replace(policy, action=Evict()), 0.1, other)
+    host = world.read(policy, 40)
+    for _ in range(30):
+        world.answers(host, topic)
+    held = host.held(0)
+    assert held.weights[held.valid].view(2, -1).sum(-1).tolist() == [430, 430]
+    assert held.valid.sum(-1).tolist() == [[40, 40]]
+    assert (held.weights > 1).sum(-1).tolist() == [[12, 12]]
+
+
+def test_chelsea() -> None:
+    """Keys that come in near-copies are merged at hardly any error, four fifths of them; evicting as many has some."""
+    world = World(800)
+    kinds = world.drawn(1, 100, 2, 32)
+    kinds[..., :2] = 0
+    # Copies stand within a chunk, as in a text that goes on about one thing for a while.
+    which = torch.arange(800) // 64 * 8 + torch.randint(0, 8, (800,), generator=world.random)
+    world.k = kinds[:, which % 100] + 0.02 * world.k
+    world.v = world.drawn(1, 100, 2, 32)[:, which % 100]
+    topic = kinds[0, 17, 0] + kinds[0, 40, 1]
+    errors = [world.error(replace(build("chelsea"), action=how), 0.3, topic, 1) for how in (Cluster(64), Evict())]
+    assert errors[0] < 0.15 < 0.5 < errors[1]
+    held = world.read("chelsea", 0.3).held(0)
+    assert held.weights[held.valid].view(2, -1).sum(-1).tolist() == [800, 800]
+
+
+def test_ems() -> None:
+    """Slots that speak for others like them err less than as many that do not; what is like none is dropped."""
+    world = World(500)
+    topics = [world.direction() for _ in range(6)]
+    for number, topic in enumerate(topics):
+        rows = list(range(10 + number, 450, 9))
+        world.k[:, rows] = topic + 0.3 * world.drawn(1, len(rows), 2, 32)
+        world.asks(slice(100 + number, 500, 9), topic, 1.0)
+    policy = build("ems:recent=16,like=0.8")
+    evicted = replace(policy, action=Evict())
+    errors = [sum(world.error(way, 60, topic, 1) for topic in topics) for way in (policy, evicted)]
+    assert errors[0] < 0.8 * errors[1]
+    held = world.read(policy, 60).held(0)
+    assert held.valid.sum(-1).tolist() == [[60, 60]]
+    assert 100 < held.weights[held.valid].view(2, -1).sum(-1).min() < 500
+
+
+def test_kvcrush() -> None:
+    """Asked for something that nobody had asked for before, representatives of the rest know it; the best do not."""
+    world = World(464, heads=8, kv_heads=8)
+    topic = world.direction()
+    world.tells(range(80), topic)
+    world.asks(slice(400, 464), topic)
+    others = [world.direction() for _ in range(12)]
+    for number, other in enumerate(others):
+        # Tokens of one kind, which half of the heads attend to a little: so its bits are its own.
+        rows = list(range(100 + 25 * number, 125 + 25 * number))
+        world.k[:, rows] = other
+        world.v[:, rows] = world.drawn(DIM)
+        for head in range(8):
+            world.k[:, rows, head] += (0.1 if (number + 1) * 37 >> head & 1 else -0.1) * topic
+    policy = build("kvcrush")
+    errors = [
+        sum(world.error(way, 144, other) for other in others) for way in (policy, replace(policy, action=Evict()))
+    ]
+    assert errors[0] < 0.7 * errors[1]
+    assert len(positions(world.read(policy, 144))) == 144
+
+
+def test_citrus() -> None:
+    """A needle in the first chunk that only the instruction asks for is there after ten more; by the text it is not."""
+    world = World(1100)
+    topic = world.direction()
+    world.tells([30], topic)
+    for chunk in range(11):  # each pass ends with the instruction, four tokens that ask
+        world.asks(slice(100 * chunk + 96, 100 * chunk + 100), topic)
+    host = world.read("citrus", 60, passes=[100] * 11, asked=4)
+    assert host.seen() == 11 * 96
+    assert 30 in positions(host)
+    assert len(positions(host)) == 60
+    control = replace(build("citrus"), score=Window(64) | Shared())
+    assert 30 not in positions(world.read(control, 60, passes=[100] * 11, asked=4))

@@ -7,11 +7,12 @@ entries.py  what scores and actions see                                element.p
 score.py    how important is an entry      smooth.py   and its surroundings
 unit.py     token, chunk                   budget.py   how many, by layer and head
 protect.py  sinks, recent                  action.py   evict, merge
-refresh.py  when
+refresh.py  when                       code.py     how they are written down
 """
 
-from chunkwise.engine.kv.compress.action import Evict, Nearest, Residual
+from chunkwise.engine.kv.compress.action import Cluster, Evict, Nearest, Representatives, Residual
 from chunkwise.engine.kv.compress.budget import Global, Mass, PerHead, Pyramid, Uniform
+from chunkwise.engine.kv.compress.code import Bits, Plain, Slerp
 from chunkwise.engine.kv.compress.host import Compressing
 from chunkwise.engine.kv.compress.policy import KVPolicy
 from chunkwise.engine.kv.compress.protect import Nothing, Recent, Sinks
@@ -32,7 +33,9 @@ from chunkwise.engine.kv.compress.smooth import MaxPool, Pool, Shared
 from chunkwise.engine.kv.compress.unit import Chunk, Token
 
 __all__ = [
+    "Bits",
     "Chunk",
+    "Cluster",
     "Compressing",
     "EachPass",
     "Every",
@@ -51,15 +54,18 @@ __all__ = [
     "Once",
     "PerHead",
     "PerQuery",
+    "Plain",
     "Pool",
     "Pyramid",
     "Random",
     "Received",
     "Recency",
     "Recent",
+    "Representatives",
     "Residual",
     "Shared",
     "Sinks",
+    "Slerp",
     "Token",
     "Uniform",
     "Window",

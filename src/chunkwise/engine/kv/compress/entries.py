@@ -13,8 +13,9 @@ class Entries:
     """Keys and values with what is known of each, in the order of their positions.
 
     keys, values [b, kv_heads, n, dim]; all others [b, kv_heads, n]: positions int64; weights float32, how many tokens
-    an entry stands for; received float32, the attention that it was paid so far, where somebody asked for it; valid
-    bool, false at the end of heads that hold fewer than the longest.
+    an entry stands for; received float32, the attention that it was paid so far, where somebody asked for it; scores
+    float32, what it was kept for when last compressed; valid bool, false at the end
+    of heads that hold fewer than the longest.
     """
 
     keys: Tensor
@@ -22,6 +23,7 @@ class Entries:
     positions: Tensor
     weights: Tensor
     received: Tensor
+    scores: Tensor
     valid: Tensor
 
     @classmethod
@@ -30,13 +32,18 @@ class Entries:
         shape = keys.shape[:3]
         places = torch.arange(shape[2], device=keys.device) if positions is None else positions
         ones = torch.ones(shape, device=keys.device)
-        return cls(keys, values, places.expand(shape), ones, torch.zeros_like(ones), ones.bool())
+        return cls(
+            keys, values, places.expand(shape), ones, torch.zeros_like(ones), torch.zeros_like(ones), ones.bool()
+        )
 
     def take(self, index: Tensor, valid: Tensor) -> Entries:
         """The entries at `index` [b, kv_heads, m]; where `valid` is false there is none."""
         deep = index[..., None].expand(*index.shape, self.keys.shape[-1])
-        positions, weights, received = (each.gather(2, index) for each in (self.positions, self.weights, self.received))
-        return Entries(self.keys.gather(2, deep), self.values.gather(2, deep), positions, weights, received, valid)
+        known = (self.positions, self.weights, self.received, self.scores)
+        positions, weights, received, scores = (each.gather(2, index) for each in known)
+        return Entries(
+            self.keys.gather(2, deep), self.values.gather(2, deep), positions, weights, received, scores, valid
+        )
 
     def only(self, kept: Tensor) -> Entries:
         """The entries where `kept` [b, kv_heads, n] holds, in order."""

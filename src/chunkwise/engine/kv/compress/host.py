@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from bisect import bisect_right
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 
@@ -13,7 +14,7 @@ from chunkwise.engine.kv.compress.entries import Entries
 from chunkwise.engine.kv.compress.policy import KVPolicy
 from chunkwise.engine.kv.compress.refresh import Moment
 from chunkwise.engine.kv.compress.score import Moments, Seen, paid
-from chunkwise.engine.kv.compress.store import Layer
+from chunkwise.engine.kv.compress.store import Layer, flat
 from chunkwise.errors import UserError
 
 
@@ -155,14 +156,20 @@ class Compressing:
             self._compress(one)
 
     def _compress(self, one: _Sequence) -> None:
-        limit = int(self.budget * one.seen + 1e-9) if isinstance(self.budget, float) else self.budget
+        config, code = self._config, self.policy.code
         held = [layer.entries() for layer in one.layers]
-        heads = self._config.kv_heads * len(held)
-        if sum(int(entries.valid.sum()) for entries in held) <= limit * heads:
+        itemsize = held[0].keys.element_size()
+        plain = 2 * config.head_dim * itemsize * len(held)  # what an entry of one head takes in all layers
+        tokens = int(self.budget * one.seen + 1e-9) if isinstance(self.budget, float) else self.budget
+        room = tokens * plain  # for each head
+        if sum(layer.bytes for layer in one.layers) <= room * config.kv_heads:
             return
+        fits = range(one.seen + 1)
+        limit = bisect_right(fits, room, key=lambda n: code.bytes(n, config.head_dim, itemsize, len(held))) - 1
         seen = [self._seen(one, number, entries) for number, entries in enumerate(held)]
-        for layer, left in zip(one.layers, self.policy(seen, held, one.seen, limit), strict=True):
-            layer.settle(left, one.seen)
+        left = self.policy(seen, held, one.seen, max(limit, 0))
+        for layer, entries, coded in zip(one.layers, left, code([flat(each) for each in left]), strict=True):
+            layer.settle(entries, coded, one.seen)
 
     def _seen(self, one: _Sequence, number: int, held: Entries) -> Seen:
         layer, queries = one.layers[number], one.queries[number]
@@ -179,6 +186,7 @@ class Compressing:
             queries.moments(),
             self.rope,
             number,
+            len(one.layers),
         )
 
     def _turned(self, layer: Layer) -> Entries:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from dataclasses import dataclass, field, fields
+from dataclasses import dataclass, field, fields, replace
 from functools import reduce
 from operator import add, or_
 from typing import Any
@@ -15,6 +15,7 @@ from torch.nn import functional
 
 from chunkwise.engine.kv.compress.action import Action, Evict, merge
 from chunkwise.engine.kv.compress.budget import Budget, Uniform
+from chunkwise.engine.kv.compress.code import Code, Plain
 from chunkwise.engine.kv.compress.entries import Entries
 from chunkwise.engine.kv.compress.protect import Nothing, Protect
 from chunkwise.engine.kv.compress.refresh import Once, Refresh
@@ -39,6 +40,7 @@ class KVPolicy:
     protect: Protect = field(default_factory=Nothing)
     action: Action = field(default_factory=Evict)
     refresh: Refresh = field(default_factory=Once)
+    code: Code = field(default_factory=Plain)
     compact: bool = False
 
     def __call__(self, layers: Sequence[Seen], held: Sequence[Entries], seen: int, limit: int) -> list[Entries]:
@@ -55,7 +57,11 @@ class KVPolicy:
         ).clamp(max=limit)
         room = limit - int(protected.max()) if protected.numel() else limit
         counts = self.budget(competing, room) + protected
-        return [merge(of, self.action(of, one, count)) for of, one, count in zip(held, ranked, counts, strict=True)]
+        left = []
+        for of, one, count in zip(held, ranked, counts, strict=True):
+            scores = torch.where(one.priority > 0, math.inf, one.scores)
+            left.append(merge(replace(of, scores=scores), self.action(of, one, count)))
+        return left
 
     def _ranked(self, layers: Sequence[Seen], seen: int) -> list[Ranked]:
         ranked: list[Ranked] = []
@@ -114,6 +120,7 @@ _READ: dict[str, Any] = {
     "protect": lambda text: reduce(add, [Protect.read(one) for one in text.split("+")]),
     "action": Action.read,
     "refresh": Refresh.read,
+    "code": Code.read,
     "compact": _compact,
 }
 

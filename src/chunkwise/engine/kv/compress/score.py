@@ -31,7 +31,8 @@ class Seen:
     """What a score may look at, of one layer.
 
     entries: keys turned as they are heard; queries [b, heads, w, dim]: the last ones, turned; at int64 [w]: their
-    positions; asked: the same of an instruction's queries, which are no part of the context; layer: its number.
+    positions; asked: the same of an instruction's queries, which are no part of the context; layer: its number, of
+    `layers`.
     """
 
     entries: Entries
@@ -41,6 +42,7 @@ class Seen:
     moments: Moments | None = None
     rope: Rope | None = None
     layer: int = 0
+    layers: int = 1
 
 
 class Watch(NamedTuple):
@@ -116,7 +118,7 @@ def paid(q: Tensor, entries: Entries, at: Tensor, watch: Watch = EVERYTHING) -> 
     worth = torch.where(probed(at, watch.share), worth, 0.0)
     rows = worth.nonzero()[:, 0]
     total = torch.zeros(entries.valid.shape, device=q.device)
-    for block in torch.split(rows, ROWS):
+    for block in torch.split(rows, ROWS) if len(rows) else ():
         total += (attention(q[:, :, block], entries, at[block]) * worth[block, None]).sum(3).mean(2)
     return total
 
@@ -277,26 +279,28 @@ class Lag(Score):
 
 @dataclass(frozen=True)
 class Ladder(Score):
-    """A pattern, not a score: layer by layer another part of each stretch stays, as rungs that reach over all depth.
+    """A pattern, not a score: each layer keeps another part of every stretch, rungs that together reach further back.
 
-    In every stretch of `before` entries a layer keeps `after` adjoining ones, from a place that moves up with its
-    number; then the same among those that stayed, and so on. The more rounds an entry stays for, the later it goes;
-    of equals the oldest first.
+    span: layers that keep the same token, 0 for half of them; overlap: how many of those the next rung shares. In
+    every stretch a layer keeps some adjoining entries, from a place that moves up with its number; then the same among
+    those that stayed, and so on. The more rounds an entry stays for, the later it goes; of equals the oldest first.
     """
 
-    before: int = 4
-    after: int = 2
+    span: int = 0
+    overlap: int = 0
 
     def _scores(self, seen: Seen, free: Tensor) -> Tensor:
-        n = free.shape[-1]
-        place = free.cumsum(-1) - 1
-        alive, rounds = free.clone(), torch.zeros(free.shape, device=free.device)
-        shift = seen.layer % (self.before - self.after + 1)
-        for _ in range(max(n, 1).bit_length() * 2):
-            rung = (place % self.before >= shift) & (place % self.before < shift + self.after)
-            alive = alive & rung
+        span = self.span or max(seen.layers // 2, 1)
+        step = max(span - self.overlap, 1)
+        before = 1 + max(-(-(seen.layers - span) // step), 0)
+        after = min(-(-span // step), before)
+        first = seen.layer % (before - after + 1)
+        n, alive = free.shape[-1], free
+        rounds = torch.zeros(free.shape, device=free.device)
+        for _ in range(max(n, 1).bit_length() if after < before else 0):
+            place = (alive.cumsum(-1) - 1) % before
+            alive = alive & (place >= first) & (place < first + after)
             rounds += alive
-            place = alive.cumsum(-1) - 1
         return rounds + torch.arange(n, device=free.device) / max(n, 1)
 
 

@@ -9,6 +9,7 @@ import torch
 from torch import Tensor
 
 from chunkwise.engine.attention import Part, Partial, Plan, merge, partial
+from chunkwise.engine.kv.compress.code import Coded, Flat, Raw
 from chunkwise.engine.kv.compress.entries import Entries
 from chunkwise.engine.rope import Rope
 
@@ -23,10 +24,10 @@ class Held:
     an entry more.
     """
 
-    def __init__(self, entries: Entries) -> None:
+    def __init__(self, entries: Entries, coded: Coded | None = None) -> None:
         valid = entries.valid[0]
-        self.lengths = valid.sum(-1).tolist()
-        self.keys, self.values = entries.keys[0][valid], entries.values[0][valid]
+        self.lengths: list[int] = valid.sum(-1).tolist()
+        self._coded = coded or Raw(entries.keys[0][valid], entries.values[0][valid])
         self._positions = entries.positions[0][valid].to(torch.int32)
         self._received = entries.received[0][valid]
         weights = entries.weights[0][valid]
@@ -36,7 +37,7 @@ class Held:
     @property
     def bytes(self) -> int:
         """Of keys and values."""
-        return 2 * self.keys.numel() * self.keys.element_size()
+        return self._coded.bytes
 
     @property
     def longest(self) -> int:
@@ -46,32 +47,33 @@ class Held:
     def entries(self) -> Entries:
         """The entries side by side, [1, kv_heads, n, ..]; a copy."""
         index, valid = self._places()
-        rest = (self._positions.long(), self._ones(), self._received)
-        positions, weights, received = (each[index][None] for each in rest)
-        return Entries(self.keys[index][None], self.values[index][None], positions, weights, received, valid[None])
+        rest = (*self._coded.read(), self._positions.long(), self._ones(), self._received)
+        keys, values, positions, weights, received = (each[index][None] for each in rest)
+        return Entries(keys, values, positions, weights, received, torch.zeros_like(weights), valid[None])
 
     def partial(self, q: Tensor, rope: Rope | None = None) -> Partial:
         """What q [t, heads, dim] hears of them all; rope: what turns keys by their place among those that are left."""
         t, heads, dim = q.shape
         kv_heads = len(self.lengths)
-        keys = self.keys if rope is None else rope.rotate(self.keys[:, None], self.compact())[:, 0]
+        keys, values = self._coded.read()
+        keys = keys if rope is None else rope.rotate(keys[:, None], self._compact())[:, 0]
         if self._weights is None and t <= FEW:
             rows = q.reshape(t * kv_heads, heads // kv_heads, dim)
-            out, lse = self._plan(t)(rows, keys[None], self.values[None], 1 / math.sqrt(dim))
+            out, lse = self._plan(t)(rows, keys[None], values[None], 1 / math.sqrt(dim))
             return Partial(out.reshape(q.shape).transpose(0, 1)[None], lse.reshape(t, heads).T[None])
         asked = q.transpose(0, 1).reshape(kv_heads, -1, t, dim)
         bias = None if self._weights is None else torch.split(self._weights.log(), self.lengths)
         heard = [
             partial(one[None], k[None, None], v[None, None], bias=None if bias is None else bias[head])
             for head, (one, k, v) in enumerate(
-                zip(asked, torch.split(keys, self.lengths), torch.split(self.values, self.lengths), strict=True)
+                zip(asked, torch.split(keys, self.lengths), torch.split(values, self.lengths), strict=True)
             )
         ]
         return Partial(torch.cat([one.out for one in heard], 1), torch.cat([one.lse for one in heard], 1))
 
-    def compact(self) -> Tensor:
+    def _compact(self) -> Tensor:
         """Places counted anew: the last entry of every head stands right before what comes next."""
-        most, device = self.longest, self.keys.device
+        most, device = self.longest, self._positions.device
         return torch.cat([torch.arange(most - length, most, device=device) for length in self.lengths])
 
     def _plan(self, t: int) -> Plan:
@@ -88,13 +90,15 @@ class Held:
         return self._plans[t]
 
     def _places(self) -> tuple[Tensor, Tensor]:
-        lengths = torch.tensor(self.lengths, device=self.keys.device)[:, None]
-        column = torch.arange(self.longest, device=self.keys.device)
+        lengths = torch.tensor(self.lengths, device=self._positions.device)[:, None]
+        column = torch.arange(self.longest, device=self._positions.device)
         valid = column < lengths
         return torch.where(valid, lengths.cumsum(0) - lengths + column, 0), valid
 
     def _ones(self) -> Tensor:
-        return torch.ones(len(self.keys), device=self.keys.device) if self._weights is None else self._weights
+        return (
+            torch.ones(len(self._positions), device=self._positions.device) if self._weights is None else self._weights
+        )
 
 
 class Layer:
@@ -146,9 +150,9 @@ class Layer:
         self.held._received = self.held._received * decay + received[:, :held][valid]
         self._received[:, : self.tail] = self._received[:, : self.tail] * decay + received[:, held:]
 
-    def settle(self, entries: Entries, seen: int) -> None:
-        """These are what is held now, and the tail is empty."""
-        self.held, self.tail, self.first = Held(entries), 0, seen
+    def settle(self, entries: Entries, coded: Coded, seen: int) -> None:
+        """These are what is held now, their keys and values so written down, and the tail is empty."""
+        self.held, self.tail, self.first = Held(entries, coded), 0, seen
         self._keys, self._values, self._received = (  # the room of a whole prompt is given back
             each[:, :0].clone() for each in (self._keys, self._values, self._received)
         )
@@ -164,6 +168,15 @@ class Layer:
         self._keys[:, self.tail : end], self._values[:, self.tail : end] = k.transpose(0, 1), v.transpose(0, 1)
         self._received[:, self.tail : end] = 0
         self.tail = end
+
+
+def flat(entries: Entries) -> Flat:
+    """The entries of one sequence, head after head, as a code takes them."""
+    valid = entries.valid[0]
+    keys, values, positions, scores = (
+        each[0][valid] for each in (entries.keys, entries.values, entries.positions, entries.scores)
+    )
+    return Flat(keys, values, positions, scores, valid.sum(-1).tolist())
 
 
 def joined(one: Entries, two: Entries) -> Entries:
