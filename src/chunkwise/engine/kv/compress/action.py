@@ -127,7 +127,8 @@ class Cluster(Action):
     """The most alike are made one, within chunks of `chunk` entries, until all fit.
 
     Every other entry of a chunk looks for the most like it among those between; of all such links the best are taken,
-    and entries linked to the same one are a cluster. If that is not enough, the same again among what is left.
+    half of them at the most, and entries linked to the same one are a cluster. If that is not enough, the same again
+    among what is left.
     """
 
     chunk: int = 64
@@ -158,7 +159,8 @@ class Cluster(Action):
             alike = alike.masked_fill((number[:, ::2, None] < 0) | (number[:, None, 1::2] < 0), -math.inf)
             best, to = alike.max(-1)
             linked = best.flatten().sort(dim=0, descending=True, stable=True)
-            links = linked.indices[: min(surplus, int((linked.values > -math.inf).sum()))]
+            # The better half at the most: what has no like in this round may find it among what is left.
+            links = linked.indices[: min(surplus, -(-int((linked.values > -math.inf).sum()) // 2))]
             one, two = number[:, ::2].flatten()[links], number[:, 1::2].gather(1, to).flatten()[links]
             owner[one] = two
             surplus -= len(links)

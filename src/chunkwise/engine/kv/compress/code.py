@@ -117,7 +117,7 @@ class Packed:
         """The numbers, to half a step."""
         shifts = torch.arange(8 // self._bits, device=self._codes.device, dtype=torch.uint8) * self._bits
         codes = (self._codes[..., None] >> shifts) & (2**self._bits - 1)
-        x = codes.flatten(1)[:, : self._shape[1]] * self._step.float() + self._least.float()
+        x: Tensor = codes.flatten(1)[:, : self._shape[1]] * self._step.float() + self._least.float()
         wide = x if self._wide is None else x * self._wide.float()
         return wide.to(self._dtype)
 

@@ -20,7 +20,7 @@ class Smooth(Element):
 
     def __call__(self, scores: Tensor, free: Tensor) -> Tensor:
         """Scores among the entries that are free to go; what others score does not leak in."""
-        return self._smoothed(scores, free)
+        return self._smoothed(scores, free) if scores.shape[-1] else scores
 
     @abstractmethod
     def _smoothed(self, scores: Tensor, free: Tensor) -> Tensor: ...
