@@ -2,6 +2,7 @@
 
 The engine, in the order of a request's way (docs/engine.md):
 
+complete.py    choices of text           stops.py       text up to a stop string
 loop.py        requests to tokens        schedule/      who is computed next
 kv/            what is kept, and where   attention.py   who hears what, in parts that are merged
 decoder.py     the Llama family          sample/        logits to the next token
@@ -10,6 +11,7 @@ rope.py        where a token stands      linear.py      products of few rows, of
 experts.py     mixtures                  text.py        token ids, chats, streams
 kernels/       few queries and few rows, compiled where that can be
 simulate/      the same schedulers against a cost model
+oracle/        a small model that retrieves, its tasks and measures
 
 bias.py        biases as thin factors    dual_chunk.py  beyond the trained length
 softmax.py     in two readings           recipes.py     ways to attend
