@@ -26,7 +26,7 @@ RESULTS = machine.RESULTS / "engine"
 def main() -> None:
     """Ask everything and write oracle.json and oracle.md."""
     options = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    options.add_argument("--tokens", type=int, default=1 << 15, help="of context for each figure; %(default)s")
+    options.add_argument("--tokens", type=int, default=1 << 13, help="of context for each figure; %(default)s")
     options.add_argument("--seed", type=int, default=20, help="%(default)s; no training has seen it")
     options.add_argument("--out", type=Path, default=RESULTS)
     asked = options.parse_args()
@@ -35,7 +35,7 @@ def main() -> None:
     for name, task in TASKS.items():
         for length in LENGTHS:
             random = np.random.default_rng((asked.seed, length))
-            batch = task(random, max(asked.tokens // length, 8), length)
+            batch = task(random, max(asked.tokens // length, 4), length)
             mixed = measures.shuffled(random, batch, CUES.get(name, tasks.KEYS))
             said, control = (measures.answer(oracle, each, questions=4) for each in (batch, mixed))
             figures = {"right": said.accuracy, "tokens": said.tokens_right, "control": control.accuracy}

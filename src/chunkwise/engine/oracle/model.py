@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
 WEIGHTS = Path(__file__).parent / "weights"  # a Hugging Face folder, made by scripts/train_oracle.py
 SHA256 = "36c1bf1fb4036c47811c0569a44c32b10329c52fb018b1218e4ed34e6e49ba84"
-LEARNT = ("needle", "multi_key", "recall", "majority", "span")  # of tasks.TASKS; benchmarks/results/engine/oracle.md
+LEARNT = ("needle", "multi_key", "recall", "majority", "span")  # of tasks.TASKS; see benchmarks/engine/oracle.py
 
 
 def load(device: torch.device | str = "cpu", dtype: torch.dtype | str | None = None) -> Decoder:
