@@ -12,7 +12,7 @@ checkpoint. One thread of CPU: about 20 minutes for recall and 5 for the rest.
 The weights that ship came in three runs, and not by this very code: recall by an earlier form of the script (the same
 shape, planting, curriculum, optimiser and rates); from those weights 250 steps of all tasks in other shares at half the
 rate; from those 932 steps as below, but by a rate that fell by the clock and other draws. A run of this script
-gives other weights, it is hoped of the same kind: its first part was started, not run to its end. Then SHA256 in
+gives other weights, it is hoped of the same kind: its first part was not run. Then SHA256 in
 `engine/oracle/model.py` is to be changed.
 """
 
