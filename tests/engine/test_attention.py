@@ -15,6 +15,7 @@ from torch import Tensor
 
 from chunkwise.engine.attention import Cached, Part, Partial, Plan, attend, merge, partial, subset
 from chunkwise.engine.kernels import library
+from chunkwise.engine.rope import Turn
 
 TORCH, COMPILED = "0", "1"
 ways = pytest.mark.parametrize("way", [TORCH, COMPILED])
@@ -325,8 +326,9 @@ def test_cached_writes_then_hears(way: str, monkeypatch: pytest.MonkeyPatch) -> 
     arena = SimpleNamespace(keys=drawn((2, 50, 8), (2, 50, 8)), values=drawn((2, 50, 8), (2, 50, 8), seed=1))
     before = arena.keys[1].clone(), arena.values[1].clone()
     untouched = arena.keys[0].clone()
-    rope = SimpleNamespace(at=lambda positions, lengths: lambda x: x * (1 + positions)[:, None, None])
     positions = torch.tensor([10, 0, 1, 2])
+    stretch = (1.0 + positions)[:, None, None].expand(4, 1, 8)
+    rope = SimpleNamespace(at=lambda positions, lengths: Turn(stretch, torch.zeros(4, 1, 8)))
     plan = Plan([Part(slice(0, 1), slice(3, 14), True), Part(slice(1, 4), slice(20, 23), True)])
     found = Cached(arena, rope, positions, [slice(13, 14), slice(20, 23)], plan)(1, q, k, v)
     keys, values = before

@@ -8,7 +8,8 @@ kv/            what is kept, and where   attention.py   who hears what, in parts
 decoder.py     the Llama family          sample/        logits to the next token
 config.py      a decoder's shape         weights.py     its tensors, checked
 rope.py        where a token stands      linear.py      products of few rows, of many, in int8
-experts.py     mixtures                  text.py        token ids, chats, streams
+norm.py        of a sum                  experts.py     SwiGLU, and mixtures of it
+text.py        token ids, chats, streams
 kernels/       few queries and few rows, compiled where that can be
 simulate/      the same schedulers against a cost model
 oracle/        a small model that retrieves, its tasks and measures

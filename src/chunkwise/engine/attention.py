@@ -13,7 +13,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from chunkwise.engine.kernels import Runs
+from chunkwise.engine.kernels import Runs, Turned
 from chunkwise.engine.kernels.attention import Run
 from chunkwise.engine.kv.arena import Arena
 from chunkwise.engine.rope import Rope
@@ -373,12 +373,15 @@ class Cached:
         lengths: Tensor | None = None,
     ) -> None:
         self._arena, self._turned, self._plan = arena, rope.at(positions, lengths), plan
-        slots = np.concatenate([np.arange(run.start, run.stop) for run in write] or [np.zeros(0, np.int64)])
+        slots = _together([np.arange(run.start, run.stop) for run in write])
+        self._few = Turned(*self._turned, slots)
         self._slots = write[0] if len(write) == 1 else torch.from_numpy(slots).to(positions.device)
 
     def __call__(self, layer: int, q: Tensor, k: Tensor, v: Tensor) -> Tensor:
         """What the t tokens hear at that layer: q [t, heads, dim], k and v [t, kv_heads, dim], none rotated yet."""
         keys, values = self._arena.keys[layer], self._arena.values[layer]
+        if (turned := self._few(q, k, v, keys, values)) is not None:
+            return attend(turned, keys, values, self._plan)
         for held, new in ((keys, self._turned(k)), (values, v)):
             if isinstance(self._slots, slice):
                 held[:, self._slots] = new.transpose(0, 1)

@@ -14,6 +14,7 @@ from torch.nn import functional
 from chunkwise.engine.config import Config
 from chunkwise.engine.experts import Experts, FeedForward, Router
 from chunkwise.engine.linear import Projection, Quantise, linear
+from chunkwise.engine.norm import Norm
 from chunkwise.engine.rope import Rope
 from chunkwise.engine.weights import Weights, dtype_for
 
@@ -41,11 +42,11 @@ class Source(Protocol):
 class Layer:
     """One layer's weights. qkv: queries, keys, values, one above the other; norms: of the head_dim of q and of k."""
 
-    before_attention: Tensor
+    before_attention: Norm
     qkv: Projection
     norms: tuple[Tensor, Tensor] | None
     output: Projection
-    before_feed: Tensor
+    before_feed: Norm
     feed: FeedForward | Experts
 
 
@@ -62,7 +63,7 @@ class Decoder:
         self.device, self.dtype = self._table.device, self._table.dtype
         assembly = _Assembly(config, source, quantise)
         self.layers = [assembly.layer(number) for number in range(config.layers)]
-        self._norm = source.take("model.norm.weight", (config.width,))
+        self._norm = assembly.norm("model.norm")
         head = self._table if config.tied else source.take("lm_head.weight", self._table.shape)
         self._head = linear(head, None, quantise)
         self.rope = Rope(config.rotary, self.device, self.dtype)
@@ -106,24 +107,24 @@ class Decoder:
     def run(self, x: Tensor, attend: Attend, layers: range | None = None) -> Tensor:
         """States [t, width] after `layers` (default: all of them), of the states before."""
         config, t = self.config, len(x)
-        shape = (config.width,)
         sizes = [config.heads, config.kv_heads, config.kv_heads]
+        said = None  # by the layer before: the next norm adds it
         for number in layers if layers is not None else range(config.layers):
             layer = self.layers[number]
-            states = functional.rms_norm(x, shape, layer.before_attention, config.epsilon)
+            x, states = layer.before_attention(x, said)
             q, k, v = torch.split(layer.qkv(states).view(t, -1, config.head_dim), sizes, 1)
             if layer.norms is not None:
                 q, k = (
                     functional.rms_norm(heads, (config.head_dim,), norm, config.epsilon)
                     for heads, norm in zip((q, k), layer.norms, strict=True)
                 )
-            x = x + layer.output(attend(number, q, k, v).reshape(t, -1))
-            x = x + layer.feed(functional.rms_norm(x, shape, layer.before_feed, config.epsilon))
-        return x
+            x, states = layer.before_feed(x, layer.output(attend(number, q, k, v).reshape(t, -1)))
+            said = layer.feed(states)
+        return x if said is None else x + said
 
     def logits(self, x: Tensor) -> Tensor:
         """Logits [m, vocabulary] of states [m, width] after the last layer."""
-        return self._head(functional.rms_norm(x, (self.config.width,), self._norm, self.config.epsilon))
+        return self._head(self._norm(x)[1])
 
     def __call__(self, tokens: Tensor, attend: Attend, at: Tensor | Sequence[int] | None = None) -> Tensor:
         """Logits [m, vocabulary] that follow the rows `at` of token ids [t] (default: the last one)."""
@@ -157,11 +158,11 @@ class _Assembly:
         )
 
     def heads_norms(self, attention: str) -> tuple[Tensor, Tensor]:
-        dim = self.config.head_dim
-        return self.norm(f"{attention}.q_norm", dim), self.norm(f"{attention}.k_norm", dim)
+        q, k = (self.source.take(f"{attention}.{of}_norm.weight", (self.config.head_dim,)) for of in "qk")
+        return q, k
 
-    def norm(self, name: str, size: int | None = None) -> Tensor:
-        return self.source.take(f"{name}.weight", (size or self.config.width,))
+    def norm(self, name: str) -> Norm:
+        return Norm(self.source.take(f"{name}.weight", (self.config.width,)), self.config.epsilon)
 
     def product(self, parts: dict[str, int], inputs: int, bias: bool = False) -> Projection:
         """All that hear the same, as one product; parts: name -> outputs."""

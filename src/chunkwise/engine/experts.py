@@ -9,6 +9,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
+from chunkwise.engine.kernels import small_swiglu
 from chunkwise.engine.linear import Projection
 
 
@@ -52,8 +53,11 @@ class FeedForward:
 
     def __call__(self, x: Tensor) -> Tensor:
         """X [t, width] -> [t, width]."""
-        gate, up = self.gate_up(x).chunk(2, -1)
-        return self.down(functional.silu(gate) * up)
+        both = self.gate_up(x)
+        if (heard := small_swiglu(both)) is None:
+            gate, up = both.chunk(2, -1)
+            heard = functional.silu(gate) * up
+        return self.down(heard)
 
 
 class Experts:

@@ -17,7 +17,7 @@ import torch
 from torch import Tensor
 
 LANES = 8  # floats that the kernels take at once; see lanes.h
-_SOURCES = ("attention.cpp", "linear.cpp")
+_SOURCES = ("attention.cpp", "between.cpp", "linear.cpp")
 _HEADERS = ("lanes.h",)
 _HERE = Path(__file__).parent
 _SECONDS = 120  # a compiler that takes longer is as good as none
@@ -65,7 +65,11 @@ def _declared(found: ctypes.CDLL) -> ctypes.CDLL:
     pointer, size, threads = ctypes.c_void_p, ctypes.c_int64, ctypes.c_int
     found.chunkwise_linear.argtypes = [pointer, size, size, pointer, size, size, size, pointer, threads]
     found.chunkwise_attend.argtypes = [*[pointer] * 5, ctypes.c_float, *[pointer] * 4, threads]
-    found.chunkwise_linear.restype = found.chunkwise_attend.restype = None
+    found.chunkwise_norm.argtypes = [*[pointer] * 3, ctypes.c_float, size, size, *[pointer] * 2]
+    found.chunkwise_swiglu.argtypes = [pointer, size, size, pointer]
+    found.chunkwise_turn.argtypes = [pointer] * 10
+    for name in ("linear", "attend", "norm", "swiglu", "turn"):
+        getattr(found, f"chunkwise_{name}").restype = None
     return found
 
 
