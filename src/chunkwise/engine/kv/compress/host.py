@@ -30,7 +30,8 @@ class _Queries:
 
     def remember(self, q: Tensor, window: int) -> None:
         """Q [t, heads, dim], not turned."""
-        self.last = torch.cat((self.last, q.transpose(0, 1)), 1)[:, -window:] if window else self.last
+        if window:  # a copy, since a view would hold a whole prompt's queries
+            self.last = torch.cat((self.last, q[-window:].transpose(0, 1)), 1)[:, -window:].clone()
 
     def spread(self, q: Tensor) -> None:
         """Add to the moments."""
@@ -135,7 +136,7 @@ class Compressing:
         heard = layer.hear(q, k, v)
         kept = len(q) - one.asked
         layer.forget(one.asked)
-        queries.asked = q[kept:].transpose(0, 1) if one.asked else queries.asked
+        queries.asked = q[kept:].transpose(0, 1).clone() if one.asked else queries.asked
         queries.remember(q[:kept], needs.window)
         if needs.moments and kept:
             queries.spread(raw[:kept])
