@@ -154,7 +154,7 @@ def test_expected_attention() -> None:
     assert world.error("snapkv", 0.1, topic) > 0.5
 
 
-def test_lrsa() -> None:
+def test_lagkv() -> None:
     """Tokens unlike what follows them stay, whatever is asked, in a cache that is never larger than the budget."""
     world = World(1200)
     world.k[:] = world.k[:, :1] + 0.1 * world.k
@@ -162,14 +162,14 @@ def test_lrsa() -> None:
     odd = [40, 170, 333, 480, 555, 700, 801, 910]
     world.k[:, odd] = 2 * world.drawn(1, 8, 2, 32)
     world.v[:, odd] = 2 * world.drawn(1, 8, 2, 32)
-    host = world.read("lrsa:size=32", 150, passes=[100] * 12)
+    host = world.read("lagkv:size=32", 150, passes=[100] * 12)
     assert set(odd) <= set(positions(host))
     assert len(set(odd) & set(positions(world.read(RANDOM, 150)))) <= 4
     assert Lag(32).needs == (0, None, False)  # no attention
-    sizes = [len(positions(world.read("lrsa:size=32", 150, passes=[100] * passes))) for passes in range(1, 13)]
+    sizes = [len(positions(world.read("lagkv:size=32", 150, passes=[100] * passes))) for passes in range(1, 13)]
     assert max(sizes) == 150
     world.q = world.q.flip(1)
-    assert positions(world.read("lrsa:size=32", 150, passes=[100] * 12)) == positions(host)
+    assert positions(world.read("lagkv:size=32", 150, passes=[100] * 12)) == positions(host)
 
 
 def spread(world: World, topic: torch.Tensor, told: list[list[int]]) -> None:

@@ -62,7 +62,10 @@ def tova(every: int = 1) -> KVPolicy:
     claim="short keys draw attention in models of the kind, so that no query need be seen to keep them",
 )
 def knorm() -> KVPolicy:
-    """The shortest keys. Whether they matter is the model's affair: where lengths say nothing, neither does this."""
+    """The shortest keys. Whether they matter is the model's affair: where lengths say nothing, neither does this.
+
+    On the oracle they say nothing: a tenth of the cache answers fewer questions than as many tokens at random.
+    """
     from chunkwise.engine.kv import compress as kv
 
     return kv.KVPolicy(kv.KeyNorm(), protect=kv.Recent(1))
@@ -117,16 +120,17 @@ def expected_attention(future: int = 512, sinks: int = 4) -> KVPolicy:
 
 
 @recipe(
-    "lrsa",
+    "lagkv",
     family="kv-compress",
-    seed="Lag-Relative Sparse Attention In Long Context Training",
+    seed="LagKV: Lag-Relative Information of the KV Cache Tells Which Tokens Are Important",
     claim="keeps tokens that stand out of what follows them, without any attention, at a bounded cache chunk by chunk",
-    aliases=("lagkv",),
 )
-def lrsa(size: int = 128, sinks: int = 4) -> KVPolicy:
+def lagkv(size: int = 128, sinks: int = 4) -> KVPolicy:
     """Keys and values ranked against the range of the next `size` (LagKV), after every pass of the prompt.
 
-    The paper trains with this compression; here is what is compressed, which has no need of attention or of training.
+    It has no need of attention, so that a model can be trained with it ("Lag-Relative Sparse Attention In Long Context
+    Training"), which is not done here. On the oracle, whose attention is one-hot, a tenth of the cache answers no more
+    questions than as many tokens at random.
     """
     from chunkwise.engine.kv import compress as kv
 
@@ -158,7 +162,8 @@ def dynamickv(window: int = 64, pool: int = 7, most: float = 10.0) -> KVPolicy:
 def prefixkv(sinks: int = 4) -> KVPolicy:
     """Entries by all attention paid; a layer holds as many as its concentration asks for, at one bar for all layers.
 
-    The bar is found exactly, where the paper bisects for it. It profiles the layers' parts on ten samples beforehand,
+    On the oracle, where all attention paid says little of one question's key, a tenth of the cache answers no more than
+    as many tokens at random. The bar is found exactly, where the paper bisects for it. It profiles the layers' parts on ten samples beforehand,
     which is left out, and drops a token at a fixed place at each step of decoding; here tokens to come are kept.
     """
     from chunkwise.engine.kv import compress as kv
@@ -223,7 +228,8 @@ def int4_kv() -> KVPolicy:
 def minicache(t: float = 0.6, keep: float = 0.05) -> KVPolicy:
     """Layers of the deeper half in pairs, merged on the arc between them; the newest stay where that is too many.
 
-    t and keep are what we are least sure of. The paper keeps apart what lies above a threshold between the least and
+    On the oracle a tenth of the cache answers fewer questions than as many tokens at random: what is merged is no key any
+    more. t and keep are what we are least sure of. The paper keeps apart what lies above a threshold between the least and
     greatest angle, here it is that share of them, so that the bytes are known; a threshold would be the data's affair.
     """
     from chunkwise.engine.kv import compress as kv
@@ -241,7 +247,8 @@ def minicache(t: float = 0.6, keep: float = 0.05) -> KVPolicy:
 def lacache(span: int = 0, overlap: int = 0, sinks: int = 4) -> KVPolicy:
     """Rungs: which tokens a layer keeps depends on its number alone, the older the fewer; positions counted anew.
 
-    span: layers that keep the same token, 0 for half (16 of the paper's 32). The paper frees a whole stretch when the
+    On the oracle a tenth of the cache answers fewer questions than as many tokens at random: its two layers keep unlike
+    tokens. span: layers that keep the same token, 0 for half (16 of the paper's 32). The paper frees a whole stretch when the
     cache is full; here as much goes as must, in the same order, after every pass.
     """
     from chunkwise.engine.kv import compress as kv
