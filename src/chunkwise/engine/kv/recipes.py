@@ -162,9 +162,10 @@ def dynamickv(window: int = 64, pool: int = 7, most: float = 10.0) -> KVPolicy:
 def prefixkv(sinks: int = 4) -> KVPolicy:
     """Entries by all attention paid; a layer holds as many as its concentration asks for, at one bar for all layers.
 
-    On the oracle, where all attention paid says little of one question's key, a tenth of the cache answers no more than
-    as many tokens at random. The bar is found exactly, where the paper bisects for it. It profiles the layers' parts on ten samples beforehand,
-    which is left out, and drops a token at a fixed place at each step of decoding; here tokens to come are kept.
+    On the oracle, where all attention paid says little of one question's key, a tenth of the cache answers no more
+    than as many tokens at random. The bar is found exactly, where the paper bisects for it. It profiles the layers'
+    parts on ten samples beforehand, which is left out, and drops a token at a fixed place at each step of decoding;
+    here tokens to come are kept.
     """
     from chunkwise.engine.kv import compress as kv
 
@@ -228,9 +229,10 @@ def int4_kv() -> KVPolicy:
 def minicache(t: float = 0.6, keep: float = 0.05) -> KVPolicy:
     """Layers of the deeper half in pairs, merged on the arc between them; the newest stay where that is too many.
 
-    On the oracle a tenth of the cache answers fewer questions than as many tokens at random: what is merged is no key any
-    more. t and keep are what we are least sure of. The paper keeps apart what lies above a threshold between the least and
-    greatest angle, here it is that share of them, so that the bytes are known; a threshold would be the data's affair.
+    On the oracle a tenth of the cache answers fewer questions than as many tokens at random: what is merged is no
+    key any more. t and keep are what we are least sure of. The paper keeps apart what lies above a threshold
+    between the least and greatest angle, here it is that share of them, so that the bytes are known; a threshold
+    would be the data's affair.
     """
     from chunkwise.engine.kv import compress as kv
 
@@ -247,9 +249,9 @@ def minicache(t: float = 0.6, keep: float = 0.05) -> KVPolicy:
 def lacache(span: int = 0, overlap: int = 0, sinks: int = 4) -> KVPolicy:
     """Rungs: which tokens a layer keeps depends on its number alone, the older the fewer; positions counted anew.
 
-    On the oracle a tenth of the cache answers fewer questions than as many tokens at random: its two layers keep unlike
-    tokens. span: layers that keep the same token, 0 for half (16 of the paper's 32). The paper frees a whole stretch when the
-    cache is full; here as much goes as must, in the same order, after every pass.
+    On the oracle a tenth of the cache answers fewer questions than as many tokens at random: its two layers keep
+    unlike tokens. span: layers that keep the same token, 0 for half (16 of the paper's 32). The paper frees a whole
+    stretch when the cache is full; here as much goes as must, in the same order, after every pass.
     """
     from chunkwise.engine.kv import compress as kv
 
