@@ -23,6 +23,7 @@ from chunkwise.cli.where import nearest
 from chunkwise.index import Index, Progress
 from drawn import column, drawn, pictured
 from llm_server import MODEL, Server, status, streamed, whole
+from processes import heed_interrupts
 
 SOURCE = Path(__file__).parent.parent / "src"
 GUIDE = """# Shop guide
@@ -160,11 +161,6 @@ def test_pages_that_only_show_pictures_are_told_and_the_rest_indexed(cli: CLI, t
 
 
 FILES = 2000
-
-
-def heed_interrupts() -> None:
-    """A shell starts what runs in its background deaf to Ctrl-C, and its children inherit that."""
-    signal.signal(signal.SIGINT, signal.SIG_DFL)
 
 
 def test_an_interrupted_index_is_gone_on_with(tmp_path: Path) -> None:

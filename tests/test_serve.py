@@ -2,7 +2,6 @@
 
 import asyncio
 import json
-import os
 import re
 import signal
 import subprocess
@@ -19,6 +18,7 @@ import torch
 from chunkwise.engine.complete import Completer
 from chunkwise.serve import Server
 from local_model import model_folder
+from processes import heed_interrupts
 
 LONG = {"logit_bias": {"257": -100}}  # never ends by itself
 
@@ -430,7 +430,7 @@ def asked(url: str, prompt: str) -> dict:
 
 def started(folder, *more: str) -> tuple[subprocess.Popen, str]:
     command = [sys.executable, "-m", "chunkwise", "serve", "--model", str(folder), "--port", "0", *more]
-    process = subprocess.Popen(command, stderr=subprocess.PIPE, text=True, env=os.environ)
+    process = subprocess.Popen(command, stderr=subprocess.PIPE, text=True, preexec_fn=heed_interrupts)
     for line in process.stderr:
         if found := re.search("http://[0-9.:]+", line):
             threading.Thread(target=process.stderr.read, daemon=True).start()
