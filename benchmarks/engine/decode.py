@@ -5,35 +5,26 @@ python -m benchmarks.engine.decode
 
 from __future__ import annotations
 
-import argparse
-import json
 import os
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from pathlib import Path
 from typing import Any
 
 import torch
 
 from benchmarks import machine
-from benchmarks.engine.sides import Turn, bandwidth, by_turns, drawn, engine, holding, models
+from benchmarks.engine.sides import Turn, bandwidth, begin, by_turns, drawn, engine, holding, models, options, write
 from chunkwise.engine.attention import Cached, Part, Plan
 from chunkwise.engine.decoder import Decoder
 
 SHAPES = ((1, 512), (1, 16_384), (8, 512), (8, 4_096), (8, 16_384))
 FEW = 40_000  # tokens held up to which one more side finds room beside the others
-RESULTS = machine.RESULTS / "engine"
 
 
 def main() -> None:
     """Measure every shape and write decode.json and decode.md."""
-    options = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    options.add_argument("--threads", type=int, default=os.cpu_count(), help="%(default)s")
-    options.add_argument("--rounds", type=int, default=12, help="turns of each side; %(default)s")
-    options.add_argument("--out", type=Path, default=RESULTS)
-    asked = options.parse_args()
-    torch.set_num_threads(asked.threads)
-    torch.set_grad_enabled(False)
+    asked = options(__doc__, rounds=12).parse_args()
+    begin(asked)
     peer, decoder, quantised = models()
     speed = bandwidth()
     weights = sum(parameter.nbytes for parameter in peer.parameters())
@@ -54,11 +45,8 @@ def main() -> None:
             {"batch": batch, "context": context, "floor": least, **{name: vars(t) for name, t in turns.items()}}
         )
         print(batch, context, {name: str(turn) for name, turn in turns.items()}, f"floor {1e3 * least:.1f}", flush=True)
-    found = {"bandwidth": speed, "threads": asked.threads, "rows": rows, "nats": _apart(decoder, quantised)}
-    found |= {"setting": machine.setting("chunkwise", "torch", "transformers")}
-    asked.out.mkdir(parents=True, exist_ok=True)
-    (asked.out / "decode.json").write_text(json.dumps(found, indent=1) + "\n")
-    (asked.out / "decode.md").write_text(table(found))
+    found = {"bandwidth": speed, "rows": rows, "nats": _apart(decoder, quantised)}
+    write(asked, "decode", found, table)
 
 
 def _peer(model: Any, batch: int, context: int, static: bool) -> Callable[[], object]:

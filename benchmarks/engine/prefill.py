@@ -5,34 +5,24 @@ python -m benchmarks.engine.prefill
 
 from __future__ import annotations
 
-import argparse
-import json
-import os
 from collections.abc import Callable
-from pathlib import Path
 from typing import Any
 
 import torch
 
 from benchmarks import machine
-from benchmarks.engine.sides import GREEDY, Turn, by_turns, drawn, engine, models
+from benchmarks.engine.sides import GREEDY, Turn, begin, by_turns, drawn, engine, models, options, write
 from chunkwise.engine.decoder import Decoder
 from chunkwise.engine.schedule import Request
 
 LENGTHS = (512, 2_048, 4_096)
 CHUNK = 512
-RESULTS = machine.RESULTS / "engine"
 
 
 def main() -> None:
     """Measure every length and write prefill.json and prefill.md."""
-    options = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    options.add_argument("--threads", type=int, default=os.cpu_count(), help="%(default)s")
-    options.add_argument("--rounds", type=int, default=6, help="turns of each side; %(default)s")
-    options.add_argument("--out", type=Path, default=RESULTS)
-    asked = options.parse_args()
-    torch.set_num_threads(asked.threads)
-    torch.set_grad_enabled(False)
+    asked = options(__doc__, rounds=6).parse_args()
+    begin(asked)
     peer, decoder, _ = models()
     rows: list[dict[str, Any]] = []
     for length in LENGTHS:
@@ -52,11 +42,8 @@ def main() -> None:
         )
         rows.append({"length": length, **{name: vars(turn) for name, turn in turns.items()}})
         print(length, {name: str(turn) for name, turn in turns.items()}, flush=True)
-    found = {"threads": asked.threads, "rows": rows}
-    found |= {"setting": machine.setting("chunkwise", "torch", "transformers")}
-    asked.out.mkdir(parents=True, exist_ok=True)
-    (asked.out / "prefill.json").write_text(json.dumps(found, indent=1) + "\n")
-    (asked.out / "prefill.md").write_text(table(found))
+    found = {"rows": rows}
+    write(asked, "prefill", found, table)
 
 
 def _first(decoder: Decoder, tokens: Any, budget: int) -> Callable[[], object]:

@@ -5,35 +5,25 @@ python -m benchmarks.engine.sharing
 
 from __future__ import annotations
 
-import argparse
-import json
-import os
 from collections.abc import Callable
-from pathlib import Path
 from typing import Any
 
 import numpy as np
-import torch
 
 from benchmarks import machine
-from benchmarks.engine.sides import GREEDY, VOCABULARY, Turn, by_turns, drawn, engine, models
+from benchmarks.engine.sides import GREEDY, VOCABULARY, Turn, begin, by_turns, drawn, engine, models, options, write
 from chunkwise.engine.decoder import Decoder
 from chunkwise.engine.schedule import Request
 
 PREFIX, OWN, NEW = 1_024, 16, 64
-RESULTS = machine.RESULTS / "engine"
 
 
 def main() -> None:
     """Measure every number of requests and write sharing.json and sharing.md."""
-    options = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    options.add_argument("--threads", type=int, default=os.cpu_count(), help="%(default)s")
-    options.add_argument("--requests", type=int, nargs="+", default=[8, 32], help="%(default)s")
-    options.add_argument("--rounds", type=int, default=2, help="turns of each side; %(default)s")
-    options.add_argument("--out", type=Path, default=RESULTS)
-    asked = options.parse_args()
-    torch.set_num_threads(asked.threads)
-    torch.set_grad_enabled(False)
+    parser = options(__doc__, rounds=2)
+    parser.add_argument("--requests", type=int, nargs="+", default=[8, 32], help="%(default)s")
+    asked = parser.parse_args()
+    begin(asked)
     peer, decoder, _ = models()
     rows: list[dict[str, Any]] = []
     for requests in asked.requests:
@@ -47,11 +37,8 @@ def main() -> None:
         turns = by_turns(sides, asked.rounds, warm=0)
         rows.append({"requests": requests, **{name: vars(turn) for name, turn in turns.items()}})
         print(requests, {name: str(turn) for name, turn in turns.items()}, flush=True)
-    found = {"threads": asked.threads, "rows": rows}
-    found |= {"setting": machine.setting("chunkwise", "torch", "transformers")}
-    asked.out.mkdir(parents=True, exist_ok=True)
-    (asked.out / "sharing.json").write_text(json.dumps(found, indent=1) + "\n")
-    (asked.out / "sharing.md").write_text(table(found))
+    found = {"rows": rows}
+    write(asked, "sharing", found, table)
 
 
 def _peer(model: Any, prompts: list[Any], share: bool) -> Callable[[], object]:

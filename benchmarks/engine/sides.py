@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import argparse
+import json
+import os
 import tempfile
 import time
 from collections.abc import Callable, Mapping
@@ -12,6 +15,7 @@ from typing import Any
 import numpy as np
 import torch
 
+from benchmarks import machine
 from chunkwise.engine.decoder import Decoder
 from chunkwise.engine.loop import Engine
 from chunkwise.engine.sample import Sampler, transforms
@@ -62,6 +66,32 @@ def models(positions: int = 40_960) -> tuple[Any, Decoder, Decoder]:
     with tempfile.TemporaryDirectory() as folder:
         peer.save_pretrained(folder)
         return peer, Decoder.load(Path(folder)), Decoder.load(Path(folder), quantise="int8")
+
+
+RESULTS = machine.RESULTS / "engine"
+
+
+def options(about: str | None, rounds: int) -> argparse.ArgumentParser:
+    """What every comparison can be asked."""
+    made = argparse.ArgumentParser(description=about, formatter_class=argparse.RawDescriptionHelpFormatter)
+    made.add_argument("--threads", type=int, default=os.cpu_count(), help="%(default)s")
+    made.add_argument("--rounds", type=int, default=rounds, help="turns of each side; %(default)s")
+    made.add_argument("--out", type=Path, default=RESULTS)
+    return made
+
+
+def begin(asked: argparse.Namespace) -> None:
+    """Torch as the comparison wants it."""
+    torch.set_num_threads(asked.threads)
+    torch.set_grad_enabled(False)
+
+
+def write(asked: argparse.Namespace, name: str, found: dict[str, Any], table: Callable[[dict[str, Any]], str]) -> None:
+    """The figures, with the threads and the machine, as NAME.json and NAME.md."""
+    found |= {"threads": asked.threads, "setting": machine.setting("chunkwise", "torch", "transformers")}
+    asked.out.mkdir(parents=True, exist_ok=True)
+    (asked.out / f"{name}.json").write_text(json.dumps(found, indent=1) + "\n")
+    (asked.out / f"{name}.md").write_text(table(found))
 
 
 def by_turns(

@@ -5,36 +5,22 @@ python -m benchmarks.engine.stalls
 
 from __future__ import annotations
 
-import argparse
-import json
-import os
 import time
-from pathlib import Path
 from typing import Any
 
-import torch
-
 from benchmarks import machine
-from benchmarks.engine.sides import GREEDY, drawn, engine, models
+from benchmarks.engine.sides import GREEDY, begin, drawn, engine, models, options, write
 from chunkwise.engine.decoder import Decoder
 from chunkwise.engine.schedule import Request
 
 DECODING, CONTEXT, LONG, NEW = 4, 256, 4_096, 96
 SCHEDULERS = ("fcfs", "sarathi-serve:budget=256", "sarathi-serve:budget=512")
-RESULTS = machine.RESULTS / "engine"
 
 
 def main() -> None:
     """Run the same requests under each scheduler and write stalls.json and stalls.md."""
-    options = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    options.add_argument("--threads", type=int, default=os.cpu_count(), help="%(default)s")
-    options.add_argument(
-        "--rounds", type=int, default=3, help="turns of each side, the best of which counts; %(default)s"
-    )
-    options.add_argument("--out", type=Path, default=RESULTS)
-    asked = options.parse_args()
-    torch.set_num_threads(asked.threads)
-    torch.set_grad_enabled(False)
+    asked = options(__doc__, rounds=3).parse_args()
+    begin(asked)
     _, decoder, _ = models()
     runs: dict[str, list[tuple[float, float]]] = {name: [] for name in SCHEDULERS}
     for _ in range(asked.rounds):
@@ -44,11 +30,9 @@ def main() -> None:
         {"scheduler": name, "worst": min(worst for worst, _ in taken), "seconds": min(whole for _, whole in taken)}
         for name, taken in runs.items()
     ]
-    found = {"threads": asked.threads, "rows": rows, "setting": machine.setting("chunkwise", "torch")}
+    found = {"rows": rows}
     print(rows)
-    asked.out.mkdir(parents=True, exist_ok=True)
-    (asked.out / "stalls.json").write_text(json.dumps(found, indent=1) + "\n")
-    (asked.out / "stalls.md").write_text(table(found))
+    write(asked, "stalls", found, table)
 
 
 def _run(decoder: Decoder, scheduler: str) -> tuple[float, float]:

@@ -230,6 +230,11 @@ def test_crowd_sampling() -> None:
     answers = ["x", "a cat sat", "a cat sits", "the cat sat", "x"]
     assert answers[build("crowd-sampling", "test-time-search")(answers)] == Counter(answers).most_common(1)[0][0]
     assert answers[build("crowd-sampling:utility=overlap", "test-time-search")(answers)] == "a cat sat"
+    rng, choose = np.random.default_rng(0), build("crowd-sampling", "test-time-search")
+    samples = [[*map(str, rng.choice(4, 15, p=(0.4, 0.25, 0.2, 0.15)))] for _ in range(100)]
+    voted = np.mean([drawn[choose(drawn)] == "0" for drawn in samples])
+    alone = np.mean([drawn[0] == "0" for drawn in samples])  # the control: the first of them
+    assert voted > alone + 0.2
 
 
 def test_quasi_random_multi_sample() -> None:
@@ -257,7 +262,8 @@ def test_best_of_majority() -> None:
             answers = [*map(int, np.where(rng.random(n) < 0.5, 0, rng.integers(1, 1000, n)))]
             rewards = np.array([1.0 if a == 0 else 2.0 * (a < 50) for a in answers])
             hits.append((choose(answers, rewards) == [0], answers[int(rewards.argmax())] == 0))
-        return tuple(np.mean(hits, axis=0))  # type: ignore[return-value]
+        kept, by_reward = np.mean(hits, axis=0)
+        return float(kept), float(by_reward)
 
     (few, few_by_reward), (many, many_by_reward) = right(20), right(400)
     assert many >= few > 0.9

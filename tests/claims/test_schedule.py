@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 from collections.abc import Sequence
+from typing import Any
 
 import numpy as np
 import pytest
@@ -92,8 +93,8 @@ def steps(jobs: Sequence[Job], spec: str) -> list[Step]:
         def __getattr__(self, name: str) -> object:
             return getattr(self.inner, name)
 
-        def __call__(self, *given: object) -> Step:
-            seen.append(self.inner(*given))  # type: ignore[arg-type]
+        def __call__(self, *given: Any) -> Step:
+            seen.append(self.inner(*given))
             return seen[-1]
 
     simulate(jobs, Kept(), A100, 400_000)  # type: ignore[arg-type]

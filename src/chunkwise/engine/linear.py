@@ -56,11 +56,15 @@ class Linear:
     @property
     def weight(self) -> Tensor:
         """The plain weight [out, in]; a copy where it was repacked."""
-        return self._packed.to_dense() if self._weight is None else self._weight  # type: ignore[union-attr]
+        if self._packed is not None:
+            return self._packed.to_dense()
+        assert self._weight is not None
+        return self._weight
 
     def __call__(self, x: Tensor) -> Tensor:  # noqa: D102
         if self._weight is None:
-            return torch.ops.mkldnn._linear_pointwise(x, self._packed, self.bias, "none", [], "")  # type: ignore[no-any-return]
+            several: Tensor = torch.ops.mkldnn._linear_pointwise(x, self._packed, self.bias, "none", [], "")
+            return several
         if self._plain or x.shape[0] > _FEW:
             return functional.linear(x, self._weight, self.bias)
         if (out := _kernel()(x, self._weight)) is not None:
@@ -86,7 +90,8 @@ class DynamicInt8:
         self._packed = torch.ops.quantized.linear_prepack(held, None if bias is None else bias.float())
 
     def __call__(self, x: Tensor) -> Tensor:  # noqa: D102
-        return torch.ops.quantized.linear_dynamic(x, self._packed, True)  # type: ignore[no-any-return]
+        out: Tensor = torch.ops.quantized.linear_dynamic(x, self._packed, True)
+        return out
 
 
 class WeightInt8:

@@ -128,7 +128,8 @@ def _gaps(window: dict[str, Any], random: np.random.Generator) -> np.ndarray:
 def _lengths(counts: dict[str, float], n: int, random: np.random.Generator) -> list[int]:
     chances = np.array(list(counts.values()), dtype=np.float64)
     values = np.array([max(1, round(float(key))) for key in counts])
-    return random.choice(values, n, p=chances / chances.sum()).tolist()  # type: ignore[no-any-return]
+    drawn: list[int] = random.choice(values, n, p=chances / chances.sum()).tolist()
+    return drawn
 
 
 def generate(

@@ -5,7 +5,7 @@ from __future__ import annotations
 import difflib
 import re
 from dataclasses import Field, fields
-from typing import Any, ClassVar, TypeVar
+from typing import Any, ClassVar, TypeVar, cast
 
 from chunkwise.errors import UnknownRecipe
 
@@ -19,6 +19,7 @@ class Element:
     """
 
     axis: ClassVar[str]
+    __dataclass_fields__: ClassVar[dict[str, Field[Any]]]
     _known: ClassVar[dict[str, dict[str, type[Element]]]] = {}
 
     def __init_subclass__(cls) -> None:
@@ -34,7 +35,7 @@ class Element:
     @property
     def spec(self) -> str:
         """The element as a spec has it, every argument written out."""
-        values = ",".join(str(getattr(self, one.name)) for one in fields(self))  # type: ignore[arg-type]
+        values = ",".join(str(getattr(self, one.name)) for one in fields(self))
         return f"{self.name()}({values})" if values else self.name()
 
     @classmethod
@@ -52,7 +53,7 @@ class Element:
             near = difflib.get_close_matches(found[1], known, 1)
             hint = f"did you mean {near[0]!r}?" if near else f"there are {', '.join(sorted(known))}"
             raise UnknownRecipe(f"no {cls.axis} {found[1]!r}: {hint}")
-        places = {one.name: one for one in fields(made)}  # type: ignore[arg-type]
+        places = {one.name: one for one in fields(made)}
         given: dict[str, Any] = {}
         for at, argument in enumerate(filter(None, map(str.strip, (found[2] or "").split(",")))):
             key, equals, value = argument.partition("=")
@@ -60,7 +61,7 @@ class Element:
             if key not in places:
                 raise UnknownRecipe(f"{found[1]} takes no {argument!r}; it has {', '.join(places) or 'no arguments'}")
             given[key] = _value(text, value, places[key])
-        return made(**given)  # type: ignore[return-value]
+        return cast(Kind, made(**given))
 
 
 def _value(text: str, value: str, place: Field[Any]) -> Any:
