@@ -162,10 +162,9 @@ def dynamickv(window: int = 64, pool: int = 7, most: float = 10.0) -> KVPolicy:
 def prefixkv(sinks: int = 4) -> KVPolicy:
     """Entries by all attention paid; a layer holds as many as its concentration asks for, at one bar for all layers.
 
-    On the oracle, where all attention paid says little of one question's key, a tenth of the cache answers no more
-    than as many tokens at random. The bar is found exactly, where the paper bisects for it. It profiles the layers'
-    parts on ten samples beforehand, which is left out, and drops a token at a fixed place at each step of decoding;
-    here tokens to come are kept.
+    The bar is found exactly, where the paper bisects for it. It profiles the layers' parts on ten samples
+    beforehand, which is left out, and drops a token at a fixed place at each step of decoding; here tokens to come
+    are kept.
     """
     from chunkwise.engine.kv import compress as kv
 
@@ -249,7 +248,7 @@ def minicache(t: float = 0.6, keep: float = 0.05) -> KVPolicy:
 def lacache(span: int = 0, overlap: int = 0, sinks: int = 4) -> KVPolicy:
     """Rungs: which tokens a layer keeps depends on its number alone, the older the fewer; positions counted anew.
 
-    On the oracle a tenth of the cache answers fewer questions than as many tokens at random: its two layers keep
+    On the oracle a tenth of the cache answers no more questions than as many tokens at random: its two layers keep
     unlike tokens. span: layers that keep the same token, 0 for half (16 of the paper's 32). The paper frees a whole
     stretch when the cache is full; here as much goes as must, in the same order, after every pass.
     """
